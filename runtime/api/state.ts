@@ -1,0 +1,57 @@
+/**
+ * Keyed state as users declare and use it. State is declared as data, so that it can be listed, checked, migrated and
+ * restored before any record flows. Semantics: Flink `ValueState`, `MapState`, `StateTtlConfig` (processing time).
+ */
+import type { Duration } from '../core/time.ts'
+
+export interface ValueStateDescriptor<T> {
+  readonly kind: 'value'
+  readonly ttl?: Duration
+  readonly defaultValue?: T
+  /** Only a type. */
+  readonly _t?: (value: T) => T
+}
+export interface DefaultedValueStateDescriptor<T> extends ValueStateDescriptor<T> {
+  readonly defaultValue: T
+}
+export interface MapStateDescriptor<K, V> {
+  readonly kind: 'map'
+  readonly ttl?: Duration
+  readonly _k?: (key: K) => K
+  readonly _v?: (value: V) => V
+}
+// oxlint-disable-next-line no-explicit-any -- descriptors of any type are listed together
+export type StateDescriptor = ValueStateDescriptor<any> | MapStateDescriptor<any, any>
+export type StateDescriptors = Readonly<Record<string, StateDescriptor>>
+
+/** One value per key. `value()` is undefined when there is none; with a declared default it is the default. */
+export interface ValueState<T> {
+  value(): T | undefined
+  update(value: T): void
+  clear(): void
+}
+export interface DefaultedValueState<T> extends ValueState<T> {
+  value(): T
+}
+/** A map per key; entries expire and are stored one by one. The order of iteration is not promised. */
+export interface MapState<K, V> {
+  get(key: K): V | undefined
+  put(key: K, value: V): void
+  has(key: K): boolean
+  delete(key: K): void
+  entries(): Iterable<[K, V]>
+  keys(): Iterable<K>
+  values(): Iterable<V>
+  isEmpty(): boolean
+  clear(): void
+}
+
+export type StateOf<D> = {
+  readonly [N in keyof D]: D[N] extends DefaultedValueStateDescriptor<infer T>
+    ? DefaultedValueState<T>
+    : D[N] extends ValueStateDescriptor<infer T>
+      ? ValueState<T>
+      : D[N] extends MapStateDescriptor<infer K, infer V>
+        ? MapState<K, V>
+        : never
+}

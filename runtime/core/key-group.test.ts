@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest'
+import { canonicalKey, defaultMaxParallelism, keyGroupOf, keyGroupRangeOf, keyHash, murmurHash, subtaskOfKeyGroup } from './key-group.ts'
+
+// Check values of Flink's own functions (reference: K1, K2).
+test.for([
+  ['a', 97, 1455541201, 81, [1, 1, 2, 5]],
+  ['b', 98, 516420758, 22, [0, 0, 0, 1]],
+  ['c', 99, 1219591486, 62, [0, 1, 1, 3]],
+  ['hello', 99162322, 1715862179, 35, [0, 0, 1, 2]],
+  ['world', 113318802, 2116508994, 66, [1, 1, 2, 4]],
+  ['flink', 97520992, 1330823394, 98, [1, 2, 3, 6]],
+  ['user-1', -836031825, 1662039673, 121, [1, 2, 3, 7]],
+  [0, 0, 593689054, 94, [1, 2, 2, 5]],
+  [42, 42, 1134849565, 29, [0, 0, 0, 1]],
+  [-1, -1, 1982413648, 80, [1, 1, 2, 5]],
+] as const)('K1 K2: key %j hashes to %i and belongs to the key group that Flink gives it', ([key, hash, murmur, group, subtasks]) => {
+  expect(keyHash(key)).toBe(hash)
+  expect(murmurHash(hash)).toBe(murmur)
+  expect(keyGroupOf(key, 128)).toBe(group)
+  expect([2, 3, 4, 8].map(p => subtaskOfKeyGroup(group, p, 128))).toEqual(subtasks)
+})
+
+test('K3: the ranges of all subtasks cover every key group once and agree with the owner', () => {
+  for (const parallelism of [1, 2, 3, 4, 5, 7, 128]) {
+    const seen: number[] = []
+    for (let i = 0; i < parallelism; i++) {
+      const { start, end } = keyGroupRangeOf(i, parallelism, 128)
+      for (let g = start; g <= end; g++) {
+        expect(subtaskOfKeyGroup(g, parallelism, 128)).toBe(i)
+        seen.push(g)
+      }
+    }
+    expect(seen).toEqual(Array.from({ length: 128 }, (_, g) => g))
+  }
+  expect([0, 1, 2].map(i => keyGroupRangeOf(i, 3, 128))).toEqual([{ start: 0, end: 42 }, { start: 43, end: 85 }, { start: 86, end: 127 }])
+})
+
+test('K4: the default max parallelism', () => {
+  expect([1, 85, 86, 200, 40000].map(defaultMaxParallelism)).toEqual([128, 128, 256, 512, 32768])
+})
+
+test('K6: numbers, bigints, booleans and composites hash as their Java counterparts', () => {
+  expect(keyHash(4294967296)).toBe(1) // Long: (int)(v ^ v >>> 32)
+  expect(keyHash(4294967296n)).toBe(1)
+  expect(keyHash(1.5)).toBe(1073217536) // Double.hashCode(1.5)
+  expect(keyHash(true)).toBe(1231)
+  expect(keyHash(['a', 1])).toBe((31 * (31 * 1 + 97) + 1) | 0) // Arrays.hashCode / List.hashCode
+})
+
+test('0 and -0 are one key, NaN is one key, and text never meets a composite', () => {
+  expect(keyHash(-0)).toBe(keyHash(0))
+  expect(Object.is(canonicalKey(-0), 0)).toBe(true)
+  expect(canonicalKey([0])).toBe(canonicalKey([-0]))
+  expect(canonicalKey({ a: 1, b: 'x' })).toBe(canonicalKey({ a: 1, b: 'x' }))
+  expect(canonicalKey([1])).not.toBe(canonicalKey(['1']))
+  expect(canonicalKey(String(canonicalKey([1])))).not.toBe(canonicalKey([1]))
+})
+
+test('K7: what cannot be a key is refused with its path', () => {
+  expect(() => keyHash(null)).toThrow('null cannot be a key')
+  expect(() => keyHash(undefined)).toThrow('undefined cannot be a key')
+  expect(() => canonicalKey({ a: [1, new Map()] })).toThrow('a Map cannot be a key')
+})

@@ -1,0 +1,95 @@
+/**
+ * Keyed state as operators use it: one synchronous contract behind which `hashmap` and `lmdb` stand (`state/`).
+ *
+ * State is held per (state name, key group, namespace, key). The namespace is a window for window state and `0` for
+ * everything else. A handle reads and writes under the backend's current key.
+ *
+ * Values are live: what `get` returns is the object that state holds, until it is evicted or snapshotted; an operator
+ * may change it and must then `put` it. The backend keeps a snapshot consistent even if user code changes a value before
+ * it puts it: an entry that is read while a snapshot is being written is written first (copy on access).
+ */
+import type { KeyGroupRange } from '../core/key-group.ts'
+
+/** Whole numbers, for example the end of a window. */
+export type Namespace = number
+export const voidNamespace: Namespace = 0
+
+export interface KeyedStateBackend {
+  readonly keyGroups: KeyGroupRange
+  readonly maxParallelism: number
+  setCurrentKey(key: unknown): void
+  currentKey(): unknown
+  currentKeyGroup(): number
+  /** Opens a state by name; the same name gives the same table. Restored entries are there at once. */
+  values(name: string): ValueTable
+  maps(name: string): MapTable
+  /** Begins a snapshot of everything as it is now. Blocks go to `sink` in steps; at most one snapshot is under way. */
+  startSnapshot(sink: SnapshotSink): SnapshotRun
+  /** Takes back what `startSnapshot` wrote before, for the key groups that this backend owns. Before the first record. */
+  restore(blocks: Iterable<KeyedBlock>): void
+  /** Called once per turn: evicts what is over the memory limit, in slices of at most a millisecond or so. */
+  maintain(): void
+  stats(): KeyedStateStats
+  close(): void
+}
+
+export interface ValueTable {
+  get(namespace: Namespace): unknown
+  put(namespace: Namespace, value: unknown): void
+  remove(namespace: Namespace): void
+  /** All keys of a namespace, by ascending key group; the current key is not changed. The table must not be changed meanwhile but through `clear`. */
+  entries(namespace: Namespace): Iterable<readonly [key: unknown, value: unknown]>
+  /** Drops a whole namespace. */
+  clear(namespace: Namespace): void
+  /** All namespaces that hold something, ascending. */
+  namespaces(): Namespace[]
+}
+
+/** A map per (namespace, key), of which every entry is stored on its own. */
+export interface MapTable {
+  get(namespace: Namespace, field: unknown): unknown
+  put(namespace: Namespace, field: unknown, value: unknown): void
+  has(namespace: Namespace, field: unknown): boolean
+  remove(namespace: Namespace, field: unknown): void
+  entries(namespace: Namespace): Iterable<[field: unknown, value: unknown]>
+  isEmpty(namespace: Namespace): boolean
+  /** Drops the map of the current key. */
+  clear(namespace: Namespace): void
+}
+
+/** Where a snapshot goes; the bytes are given up. */
+export interface SnapshotSink {
+  keyed(state: string, keyGroup: number, bytes: Uint8Array): void
+  /** List state of one operator and subtask: redistributed item by item on a restore at another parallelism. */
+  list(state: string, items: readonly Uint8Array[]): void
+}
+
+export interface KeyedBlock {
+  readonly state: string
+  readonly keyGroup: number
+  readonly bytes: Uint8Array
+}
+
+export interface SnapshotRun {
+  /** Writes about `budget` entries; true when all is written. */
+  step(budget: number): boolean
+  /** Drops the snapshot. */
+  abort(): void
+}
+
+export interface KeyedStateStats {
+  readonly entriesInMemory: number
+  readonly bytesInMemory: number
+  readonly evictions: number
+  readonly loads: number
+  readonly bytesOnDisk: number
+}
+
+/** What an operator finds when it starts: empty at a fresh start. */
+export interface RestoredState {
+  readonly checkpointId: number | undefined
+  /** Blocks of the key groups that this subtask owns now, of one operator. */
+  keyed(operatorId: string): Iterable<KeyedBlock>
+  /** This subtask's share of a list state. */
+  list(operatorId: string, state: string): Uint8Array[]
+}

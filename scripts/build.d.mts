@@ -1,0 +1,1 @@
+export function buildDist(options?: { readonly force?: boolean; readonly types?: boolean }): Promise<boolean>

@@ -70,6 +70,8 @@ export interface SourceOutput<T> {
   endSplit(splitId: string): void
   /** `timestamp` is the record's own, if the source knows one; a watermark strategy may override it. */
   collect(value: T, timestamp?: Timestamp): void
+  /** For a source that knows the watermark of the current split itself (Flink `ReaderOutput.emitWatermark`); it takes effect between the records before and after it. */
+  emitWatermark(timestamp: Timestamp): void
 }
 
 export interface Sink<T, Committable = unknown> {

@@ -1,5 +1,6 @@
 /** The functions that users write, and what they are handed. Function or generator in, `Collector` where a function emits many. */
 import type { Timestamp } from '../core/time.ts'
+import { textOption } from './refuse.ts'
 import type { StateDescriptors, StateOf } from './state.ts'
 
 export interface Collector<T> {
@@ -11,6 +12,17 @@ export interface OutputTag<T> {
   readonly kind: 'outputTag'
   readonly id: string
   readonly _t?: (value: T) => T
+}
+
+/**
+ * Makes the name of a side output. Flink `OutputTag`.
+ *
+ * @example
+ * const late = outputTag<Flight>('late')
+ */
+export function outputTag<T>(id: string): OutputTag<T> {
+  textOption(id, 'outputTag')
+  return Object.freeze({ kind: 'outputTag', id })
 }
 
 export interface TimerService {

@@ -3,6 +3,7 @@
  * restored before any record flows. Semantics: Flink `ValueState`, `MapState`, `StateTtlConfig` (processing time).
  */
 import type { Duration } from '../core/time.ts'
+import { describe, durationOption, refuse } from './refuse.ts'
 
 export interface ValueStateDescriptor<T> {
   readonly kind: 'value'
@@ -54,4 +55,40 @@ export type StateOf<D> = {
       : D[N] extends MapStateDescriptor<infer K, infer V>
         ? MapState<K, V>
         : never
+}
+
+/**
+ * Declares one value per key. With a `default`, `value()` is never undefined; the default is the same for every key, so
+ * never change it, and is not stored until you call `update`. With a `ttl` a value is gone that long (processing time)
+ * after it was last written. Flink `ValueStateDescriptor`.
+ *
+ * @example
+ * state: { count: valueState<number>({ default: 0 }), lastSeen: valueState<number>({ ttl: '1 h' }) }
+ */
+export function valueState<T>(options: { readonly default: T; readonly ttl?: Duration }): DefaultedValueStateDescriptor<T>
+export function valueState<T>(options?: { readonly ttl?: Duration }): ValueStateDescriptor<T>
+export function valueState<T>(options: { readonly default?: T; readonly ttl?: Duration } = {}): ValueStateDescriptor<T> {
+  return Object.freeze({ kind: 'value', ...timeToLive(options.ttl), ...('default' in options ? { defaultValue: options.default as T } : {}) })
+}
+
+/**
+ * Declares a map per key, of which every entry is stored (and expires) on its own. Flink `MapStateDescriptor`.
+ *
+ * @example
+ * state: { lastPrice: mapState<string, number>({ ttl: '1 d' }) }
+ */
+export function mapState<K, V>(options: { readonly ttl?: Duration } = {}): MapStateDescriptor<K, V> {
+  return Object.freeze({ kind: 'map', ...timeToLive(options.ttl) })
+}
+
+function timeToLive(ttl: Duration | undefined): { ttl?: Duration } {
+  return ttl === undefined ? {} : { ttl: durationOption(ttl, 'ttl', 1) }
+}
+
+/** The compiler finds these mistakes; plain JavaScript and casts get here. */
+export function checkStates(states: StateDescriptors | undefined): void {
+  for (const [name, descriptor] of Object.entries(states ?? {})) {
+    if (descriptor?.kind === 'value' || descriptor?.kind === 'map') continue
+    refuse('INVALID_OPTION', `state "${name}" is ${describe(descriptor)}, not a declaration`, { hint: 'Declare state with valueState<T>() or mapState<K, V>().' })
+  }
 }

@@ -7,13 +7,12 @@ export default defineConfig({
   resolve: source,
   ssr: { resolve: source },
   test: {
-    globalSetup: ['scripts/build-once.ts'],
     env: { TZ: 'UTC' },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     projects: [
       { test: { name: 'unit', include: ['runtime/**/*.test.ts', 'cli/**/*.test.{ts,tsx}', 'templates/**/*.test.ts'] } },
-      { test: { name: 'e2e', include: ['fixtures/**/*.test.ts'], fileParallelism: false, testTimeout: 600_000, hookTimeout: 600_000 } },
+      { test: { name: 'e2e', globalSetup: ['scripts/build-once.ts'], include: ['fixtures/**/*.test.ts'], fileParallelism: false, testTimeout: 600_000, hookTimeout: 600_000 } },
     ],
   },
 })

@@ -102,11 +102,10 @@ class LineCursor<T> implements SplitCursor<T, FileSplit> {
     if (!split.atLineStart) this.#skipToLineStart()
   }
 
-  /** Emits up to `max` records; false when the split is done. */
-  emit(out: SourceOutput<T>, max: number): boolean {
+  emit(out: SourceOutput<T>, max: number): 'more' | 'end' {
     let left = max
     while (left > 0) {
-      if (this.#line === this.#lines.length && !this.#nextChunk()) return false
+      if (this.#line === this.#lines.length && !this.#nextChunk()) return 'end'
       const stop = Math.min(this.#lines.length, this.#line + left)
       left -= stop - this.#line
       while (this.#line < stop) {
@@ -115,7 +114,7 @@ class LineCursor<T> implements SplitCursor<T, FileSplit> {
         if (record !== undefined) out.collect(record)
       }
     }
-    return true
+    return 'more'
   }
 
   rest(): FileSplit {

@@ -30,8 +30,8 @@ export function staticEnumerator<Split>(ctx: EnumeratorContext<Split>, restored:
 /** One split while it is read. */
 export interface SplitCursor<T, Split> {
   readonly id: string
-  /** Emits up to `max` records; false when the split is done. */
-  emit(out: SourceOutput<T>, max: number): boolean
+  /** Emits up to `max` records. `waiting`: it has nothing now and will be asked again when there is news. */
+  emit(out: SourceOutput<T>, max: number): 'more' | 'waiting' | 'end'
   /** What is left, from after the last record that was emitted. */
   rest(): Split
   close?(): void
@@ -46,6 +46,8 @@ export class InterleavingReader<T, Split> implements SourceReader<T, Split> {
   #turn = 0
   /** Cursors up to here were announced, so that they hold the watermark back from the first. */
   #announced = 0
+  /** How many cursors in a row had nothing. */
+  #waiting = 0
   #noMore = false
 
   constructor(ctx: ReaderContext, ratePerSecond: number | undefined, open: (split: Split) => SplitCursor<T, Split>) {
@@ -81,9 +83,12 @@ export class InterleavingReader<T, Split> implements SourceReader<T, Split> {
     }
     const cursor = this.#cursors[this.#turn] as SplitCursor<T, Split>
     out.beginSplit(cursor.id)
-    if (cursor.emit(out, allowed)) this.#turn = (this.#turn + 1) % this.#cursors.length
-    else this.#finish(cursor, out)
-    return this.#cursors.length === 0 ? 'end' : 'more'
+    const state = cursor.emit(out, allowed)
+    if (state === 'end') this.#finish(cursor, out)
+    else this.#turn = (this.#turn + 1) % this.#cursors.length
+    if (this.#cursors.length === 0) return 'end'
+    this.#waiting = state === 'waiting' ? this.#waiting + 1 : 0
+    return this.#waiting >= this.#cursors.length ? 'waiting' : 'more'
   }
 
   #finish(cursor: SplitCursor<T, Split>, out: SourceOutput<T>): void {

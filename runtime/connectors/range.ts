@@ -54,7 +54,7 @@ function rangeCursor<T>(split: RangeSplit, valueAt: (index: number) => T): Split
         next++
         out.collect(value)
       }
-      return next < end
+      return next < end ? 'more' : 'end'
     },
     rest: () => ({ ...split, next }),
   }

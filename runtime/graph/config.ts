@@ -3,6 +3,7 @@
  * flags and code. `undefined` means that the thing is off.
  */
 import type { Millis } from '../core/time.ts'
+import type { JobCodeConfig } from './transformation.ts'
 
 export interface JobConfig {
   /** Default parallelism of operators. */
@@ -69,4 +70,21 @@ export const defaultJobConfig: JobConfig = {
   autoWatermarkInterval: 200,
   chaining: true,
   args: {},
+}
+
+/** Settings made in code win over everything else (Flink's order). */
+export function withCodeConfig(config: JobConfig, code: JobCodeConfig): JobConfig {
+  return Object.freeze({
+    ...config,
+    parallelism: code.parallelism ?? config.parallelism,
+    maxParallelism: code.maxParallelism ?? config.maxParallelism,
+    checkpointing: { ...config.checkpointing, interval: code.checkpointInterval ?? config.checkpointing.interval },
+    exchange: {
+      ...config.exchange,
+      objectReuse: code.objectReuse ?? config.exchange.objectReuse,
+      bufferTimeout: code.bufferTimeout ?? config.exchange.bufferTimeout,
+    },
+    autoWatermarkInterval: code.autoWatermarkInterval ?? config.autoWatermarkInterval,
+    chaining: config.chaining && code.disableChaining !== true,
+  })
 }

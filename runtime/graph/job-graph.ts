@@ -9,7 +9,7 @@ import type { JobConfig } from './config.ts'
 
 export interface JobGraph {
   readonly name: string
-  /** murmur128 of the canonical text of everything else here but `config`. */
+  /** murmur128 of everything else here and the arguments, but neither the rest of `config` nor source positions (`hash.ts`). */
   readonly hash: string
   /** In topological order. */
   readonly vertices: readonly JobVertex[]
@@ -35,6 +35,8 @@ export interface JobOperator {
   readonly name: string
   readonly uid?: string
   readonly kind: string
+  /** What the kind does not say, for people: `tumbling 1 h, aggregate, allowed lateness 10 min`. */
+  readonly description?: string
   /** `Transformation.id`, to find the user's functions after evaluating the bundle. */
   readonly transformation: number
   /** Where its input comes from inside the chain; undefined for the head. */

@@ -1,0 +1,167 @@
+/**
+ * The producer's end of one channel: the batch being built, the credit, and what waits for credit.
+ *
+ * Every element takes one credit, records or not, so what is under way on a channel is bounded by `exchange.credits` and
+ * what waits here by one piece of work of the task: a task does not run while one of its channels has `maxWaiting`
+ * elements waiting (`ChannelOwner`). Batches wait as values and are encoded only when they can be sent.
+ */
+import type { Batch, StreamElement } from '../core/batch.ts'
+import { createBatch, maxFrameBytes } from '../core/batch.ts'
+import { RingBuffer } from '../core/ring-buffer.ts'
+import type { Timestamp } from '../core/time.ts'
+
+/** Where elements go: to another slot as frames, or to a task of this slot by reference or as frames. */
+export interface ChannelLink {
+  /** Takes the batch of `records` for itself, so it cannot be filled again. */
+  readonly keepsBatches: boolean
+  send(element: StreamElement): SentElement
+}
+export interface SentElement {
+  /** 0 by reference. */
+  readonly bytes: number
+  readonly credits: number
+}
+
+/** What the channels of a task tell it. */
+export interface ChannelOwner {
+  /** How many of them are too full for it to run. */
+  fullChannels: number
+  /** Sending failed (a value that is not plain data) at a time when somebody else was running. */
+  failure: unknown
+}
+
+/** Elements that may wait for credit before the task is held. */
+export const maxWaiting = 2
+/** One call into user code may emit without end; beyond this many batches the task fails. */
+const waitingBound = 65_536
+
+export class OutputChannel {
+  readonly number: number
+  /** Logical slot of the consumer. */
+  readonly slot: number
+  readonly #link: ChannelLink
+  readonly #owner: ChannelOwner
+  readonly #batchSize: number
+  readonly #waiting = new RingBuffer<StreamElement>(waitingBound)
+  #credit: number
+  #batch: Batch
+  /** Records per batch; below `batchSize` where records are so large that a frame would be over `maxFrameBytes`. */
+  #limit: number
+  #deadline: Timestamp = Infinity
+  #ended = false
+  bytesOut = 0
+
+  constructor(number: number, slot: number, link: ChannelLink, owner: ChannelOwner, batchSize: number, credits: number) {
+    this.number = number
+    this.slot = slot
+    this.#link = link
+    this.#owner = owner
+    this.#batchSize = batchSize
+    this.#limit = batchSize
+    this.#credit = credits
+    this.#batch = createBatch(batchSize)
+  }
+
+  /** Values are given up. */
+  append(value: unknown, timestamp: Timestamp): void {
+    const batch = this.#batch
+    const at = batch.size
+    batch.values[at] = value
+    batch.timestamps[at] = timestamp
+    batch.size = at + 1
+    if (at + 1 >= this.#limit) this.flush()
+  }
+
+  /** The batch is given up; a large one goes on as it is. */
+  appendBatch(batch: Batch): void {
+    const size = batch.size
+    if (this.#batch.size === 0 && size <= this.#limit && size * 2 >= this.#limit) {
+      this.#push({ kind: 'records', batch })
+      return
+    }
+    const { values, timestamps } = batch
+    for (let i = 0; i < size; i++) this.append(values[i], timestamps[i] as number)
+  }
+
+  flush(): void {
+    const batch = this.#batch
+    if (batch.size === 0) return
+    this.#deadline = Infinity
+    if (this.#credit > 0 && this.#waiting.length === 0 && !this.#link.keepsBatches) {
+      this.#send({ kind: 'records', batch })
+      batch.size = 0
+      return
+    }
+    this.#batch = createBatch(this.#batchSize)
+    this.#push({ kind: 'records', batch })
+  }
+
+  /** Watermark, status, barrier, end: after all records so far. */
+  element(element: StreamElement): void {
+    this.flush()
+    if (element.kind === 'endOfPartition') this.#ended = true
+    this.#push(element)
+  }
+
+  /** Flushes what is older than `timeout`; returns when to look again. */
+  flushDue(now: Timestamp, timeout: number): Timestamp {
+    if (this.#batch.size === 0) return Infinity
+    // A wall clock may be set back.
+    if (this.#deadline > now + timeout) this.#deadline = now + timeout
+    if (now < this.#deadline) return this.#deadline
+    this.flush()
+    return Infinity
+  }
+
+  addCredit(credits: number): void {
+    this.#credit += credits
+    while (this.#credit > 0 && this.#waiting.length > 0) {
+      const element = this.#waiting.shift() as StreamElement
+      if (this.#waiting.length === maxWaiting - 1) this.#owner.fullChannels--
+      try {
+        this.#send(element)
+      } catch (error) {
+        this.#owner.failure ??= error
+        return
+      }
+    }
+  }
+
+  get credit(): number {
+    return this.#credit
+  }
+  get waiting(): number {
+    return this.#waiting.length
+  }
+  /** The end of the partition was put in. */
+  get ended(): boolean {
+    return this.#ended
+  }
+  /** Nothing is left here. */
+  get drained(): boolean {
+    return this.#waiting.length === 0 && this.#batch.size === 0
+  }
+
+  #push(element: StreamElement): void {
+    if (this.#credit > 0 && this.#waiting.length === 0) {
+      this.#send(element)
+      return
+    }
+    this.#waiting.push(element)
+    if (this.#waiting.length === maxWaiting) this.#owner.fullChannels++
+  }
+
+  #send(element: StreamElement): void {
+    const { bytes, credits } = this.#link.send(element)
+    this.#credit -= credits
+    this.bytesOut += bytes
+    if (element.kind === 'records' && bytes > 0) this.#adapt(element.batch.size, bytes)
+  }
+
+  /** Frames of about `maxFrameBytes` at most. */
+  #adapt(records: number, bytes: number): void {
+    if (bytes <= maxFrameBytes && this.#limit === this.#batchSize) return
+    const fitting = Math.floor((records * maxFrameBytes) / bytes)
+    this.#limit = Math.max(1, Math.min(this.#batchSize, fitting))
+  }
+}

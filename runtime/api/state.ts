@@ -2,7 +2,7 @@
  * Keyed state as users declare and use it. State is declared as data, so that it can be listed, checked, migrated and
  * restored before any record flows. Semantics: Flink `ValueState`, `MapState`, `StateTtlConfig` (processing time).
  */
-import type { Duration } from '../core/time.ts'
+import type { Duration, Millis } from '../core/time.ts'
 import { describe, durationOption, refuse } from './refuse.ts'
 
 export interface ValueStateDescriptor<T> {
@@ -81,7 +81,7 @@ export function mapState<K, V>(options: { readonly ttl?: Duration } = {}): MapSt
   return Object.freeze({ kind: 'map', ...timeToLive(options.ttl) })
 }
 
-function timeToLive(ttl: Duration | undefined): { ttl?: Duration } {
+function timeToLive(ttl: Duration | undefined): { ttl?: Millis } {
   return ttl === undefined ? {} : { ttl: durationOption(ttl, 'ttl', 1) }
 }
 

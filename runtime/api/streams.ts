@@ -110,8 +110,6 @@ export class DataStream<T, E extends Time> {
    * lines.flatMap(line => line.split(' '))
    * lines.flatMap((line, out: Collector<string>) => { if (line !== '') out.collect(line) })
    */
-  flatMap<R>(fn: (value: T) => Iterable<R>): SingleOutputStreamOperator<R, E>
-  flatMap<R>(fn: (value: T, out: Collector<R>) => void): SingleOutputStreamOperator<R, E>
   flatMap<R>(fn: (value: T, out: Collector<R>) => Iterable<R> | void): SingleOutputStreamOperator<R, E> {
     functionOption(fn, 'flatMap')
     return this.#operator<R, FlatMapTransformation>({ kind: 'flatMap', name: 'FlatMap', input: this.#node, fn: fn as FlatMapTransformation['fn'] })

@@ -22,9 +22,6 @@ const built = (define: Define) => evaluateJob(job('test', define))
 const last = (define: Define) => built(define).transformations.at(-1)!
 const timed = (env: StreamExecutionEnvironment) => env.fromData(readings).assignTimestampsAndWatermarks({ timestamp: r => r.time, watermark: monotonousTimestamps() })
 
-/** The line of this file where `marker` stands in a comment. */
-const lineOfThrow = (error: unknown) => (error as FlinkError).at
-
 test('nodes are numbered in the order of calls and frozen', () => {
   const { transformations } = built(env => env.fromData(['a b']).flatMap(line => line.split(' ')).keyBy(word => word).reduce(a => a).uid('r').print('words'))
   expect(transformations.map(({ id, kind }) => `${id} ${kind}`)).toEqual(['1 source', '2 flatMap', '3 partition', '4 reduce', '5 sink'])
@@ -142,7 +139,7 @@ describe('refused at the line of the mistake', () => {
     ['no values', env => void env.fromData<number>(wrong('abc')), 'INVALID_OPTION', 'fromData takes an array, not "abc"'],
     ['a sequence backwards', env => void env.fromSequence(5, 1), 'INVALID_OPTION', 'fromSequence: 5 is above 1'],
     ['half a number', env => void env.fromSequence(0, 1.5), 'INVALID_OPTION', 'fromSequence: 1.5 is not a whole number'],
-    ['no sink', env => void env.fromData([1]).sinkTo(wrong({})), 'INVALID_OPTION', 'sinkTo needs a sink, not a Object'],
+    ['no sink', env => void env.fromData([1]).sinkTo(wrong({})), 'INVALID_OPTION', 'sinkTo needs a sink, not an Object'],
     ['no source', env => void env.fromSource<number>(wrong(undefined)), 'INVALID_OPTION', 'fromSource needs a source, not undefined'],
     ['no watermarks', env => void env.fromData([1]).assignTimestampsAndWatermarks(wrong({ timestamp: () => 1 })), 'INVALID_OPTION', 'assignTimestampsAndWatermarks: watermark is missing'],
     ['an empty uid', env => void env.fromData([1]).uid(' '), 'INVALID_OPTION', 'uid needs a text, not " "'],
@@ -163,7 +160,7 @@ describe('refused at the line of the mistake', () => {
     }
     expect(error).toBeInstanceOf(FlinkError)
     expect(error).toMatchObject({ code, message })
-    expect(lineOfThrow(error)?.file).toMatch(/api\/job\.test\.ts$/)
+    expect((error as FlinkError).at?.file).toMatch(/api\/job\.test\.ts$/)
   })
 
   test('what the function itself throws becomes JOB_BUILD_FAILED with the line', () => {

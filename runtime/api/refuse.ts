@@ -43,7 +43,8 @@ export function textOption(value: unknown, what: string): void {
 export function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value)
   if (typeof value === 'string') return JSON.stringify(value)
-  return typeof value === 'object' ? `a ${value.constructor?.name ?? 'strange object'}` : `a ${typeof value}`
+  const what = typeof value === 'object' ? (value.constructor?.name ?? 'object without a class') : typeof value
+  return `${/^[aeiou]/i.test(what) ? 'an' : 'a'} ${what}`
 }
 
 export function checkSink(sink: unknown, what: string): void {

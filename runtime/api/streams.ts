@@ -139,8 +139,9 @@ export class DataStream<T, E extends Time> {
    * flights.keyBy('origin')
    * flights.keyBy(flight => [flight.origin, flight.destination])
    */
-  keyBy<N extends keyof T & string>(field: N): KeyedStream<T, T[N], E>
   keyBy<const K>(key: (value: T) => K): KeyedStream<T, K, E>
+  // Last, because the compiler explains the last one: a mistyped field is answered with the fields that are there.
+  keyBy<N extends keyof T & string>(field: N): KeyedStream<T, T[N], E>
   keyBy<K>(key: string | ((value: T) => K)): KeyedStream<T, K, E> {
     const selector = keySelector(key)
     return new KeyedStream(this.#builder, this.#partition({ kind: 'hash', key: selector }), selector)

@@ -1,0 +1,160 @@
+/**
+ * Batches as frames of columns. The encoder takes the shape from the first batch, and every record is checked while it is
+ * encoded. One that does not fit widens the shape: a new `schema` frame goes ahead and the batch is encoded again.
+ *
+ * A value arrives equal or the job fails naming the path. Text that was decoded shares the memory of its batch: what is
+ * kept must be copied out (`ownText` in `copy.ts`).
+ */
+import { assert } from '../core/assert.ts'
+import type { Batch } from '../core/batch.ts'
+import { FlinkError } from '../core/errors.ts'
+import { NO_TIMESTAMP } from '../core/time.ts'
+import { frameType } from '../protocol/data.ts'
+import { ByteReader, ByteWriter, DecodeError } from './bytes.ts'
+import { ColumnSetIn, ColumnSetOut, maxRecordsPerFrame, timestampsFromBin, writeF64 } from './columns.ts'
+import { packArrayHeader, packNil, packNumber, Unpacker } from './msgpack.ts'
+import { anyShape, packShape, ShapeInference, shapeText, unpackShape, type Shape } from './shape.ts'
+import { refuseFirst, unsupportedSignal } from './unsupported.ts'
+
+/** A longer frame is cut in two, unless it holds one record. */
+const cutFrameBytes = 1024 * 1024
+export const maxRecordBytes = 16 * 1024 * 1024
+
+export class ColumnarEncoder {
+  readonly #channel: number
+  readonly #generate: boolean
+  readonly #inference = new ShapeInference()
+  readonly #out = new ByteWriter(64 * 1024)
+  #columns: ColumnSetOut | undefined
+  #schemaId = -1
+  #sentSchemaId = -1
+  #bytesPerRecord = 0
+
+  /** `generate: false` keeps to closures, for comparison. */
+  constructor(channel: number, options: { readonly generate?: boolean } = {}) {
+    this.#channel = channel
+    this.#generate = options.generate ?? true
+  }
+
+  get sizeHint(): number {
+    return this.#bytesPerRecord
+  }
+
+  encode(batch: Batch): Uint8Array[] {
+    const { values, timestamps, size } = batch
+    if (size === 0) return []
+    const frames: Uint8Array[] = []
+    this.#encode(values, timestamps, size, frames)
+    return frames
+  }
+
+  #encode(values: readonly unknown[], timestamps: Float64Array, size: number, frames: Uint8Array[]): void {
+    let tooLarge = size > maxRecordsPerFrame
+    if (!tooLarge) {
+      try {
+        this.#fill(values, size)
+        if (this.#schemaId !== this.#sentSchemaId) {
+          frames.push(this.#schemaFrame())
+          this.#sentSchemaId = this.#schemaId
+        }
+        this.#writeRecords(timestamps, size)
+        tooLarge = this.#out.length > (size === 1 ? maxRecordBytes : cutFrameBytes)
+      } catch (error) {
+        if (error === unsupportedSignal) throw refuseFirst(values, size)
+        // Text beyond what one string can hold, or a buffer beyond the memory.
+        if (!(error instanceof RangeError)) throw error
+        tooLarge = true
+      }
+    }
+    if (!tooLarge) {
+      const bytesPerRecord = this.#out.length / size
+      this.#bytesPerRecord += (bytesPerRecord - this.#bytesPerRecord) * (this.#bytesPerRecord === 0 ? 1 : 0.25)
+      frames.push(this.#out.take())
+      return
+    }
+    this.#out.reset()
+    if (size === 1) throw new FlinkError('RECORD_TOO_LARGE', `a record takes more than ${maxRecordBytes / 1024 / 1024} MiB`)
+    const half = size >> 1
+    this.#encode(values.slice(0, half), timestamps.subarray(0, half), half, frames)
+    this.#encode(values.slice(half, size), timestamps.subarray(half, size), size - half, frames)
+  }
+
+  #fill(values: readonly unknown[], size: number): void {
+    if (this.#columns !== undefined && this.#columns.fill(values, size)) return
+    for (let i = 0; i < size; i++) this.#inference.add(values[i])
+    this.#use(this.#inference.shape())
+    if (this.#columns?.fill(values, size)) return
+    // What inference and the loop see differently, for example fields that a changed Object.prototype lends to every record.
+    this.#use(anyShape)
+    assert(this.#columns?.fill(values, size), 'a record fits no shape')
+  }
+
+  #use(shape: Shape): void {
+    if (this.#columns !== undefined && shapeText(this.#columns.shape) === shapeText(shape)) return
+    this.#columns = new ColumnSetOut(shape, this.#generate)
+    this.#schemaId++
+  }
+
+  #schemaFrame(): Uint8Array {
+    const out = new ByteWriter(256)
+    packArrayHeader(out, 4)
+    packNumber(out, frameType.schema)
+    packNumber(out, this.#channel)
+    packNumber(out, this.#schemaId)
+    packShape(out, (this.#columns as ColumnSetOut).shape)
+    return out.take()
+  }
+
+  #writeRecords(timestamps: Float64Array, size: number): void {
+    const out = this.#out
+    const columns = this.#columns as ColumnSetOut
+    out.length = 0
+    packArrayHeader(out, 5 + columns.bins)
+    packNumber(out, frameType.records)
+    packNumber(out, this.#channel)
+    packNumber(out, this.#schemaId)
+    packNumber(out, size)
+    writeTimestamps(out, timestamps, size)
+    columns.write(out, size)
+  }
+}
+
+/** nil when no record has one. */
+export function writeTimestamps(out: ByteWriter, timestamps: Float64Array, size: number): void {
+  for (let i = 0; i < size; i++) if (timestamps[i] !== NO_TIMESTAMP) return writeF64(out, timestamps, size)
+  packNil(out)
+}
+
+export class ColumnarDecoder {
+  readonly #generate: boolean
+  #columns: ColumnSetIn | undefined
+  #schemaId = -1
+
+  constructor(options: { readonly generate?: boolean } = {}) {
+    this.#generate = options.generate ?? true
+  }
+
+  decode(frame: Uint8Array): Batch | undefined {
+    const input = new Unpacker(new ByteReader(frame), { depth: 4, elements: 1024 })
+    const items = input.arrayHeader()
+    const type = input.uint()
+    input.uint()
+    const schemaId = input.uint()
+    if (type === frameType.schema && items === 4) {
+      const shape = unpackShape(input)
+      input.end()
+      this.#columns = new ColumnSetIn(shape, this.#generate)
+      this.#schemaId = schemaId
+      return undefined
+    }
+    if (type !== frameType.records) throw new DecodeError(`a frame of type ${type} holds no records`)
+    const columns = this.#columns
+    if (columns === undefined || schemaId !== this.#schemaId) throw new DecodeError(`schema ${schemaId} was not announced`)
+    if (items !== 5 + columns.bins) throw new DecodeError(`${items} items in a frame of ${columns.bins} columns`)
+    const size = input.uint(maxRecordsPerFrame)
+    const timestamps = timestampsFromBin(input.optionalBin(), size)
+    const values = columns.read(input, size)
+    input.end()
+    return { size, values, timestamps }
+  }
+}

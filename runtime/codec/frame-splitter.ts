@@ -1,0 +1,51 @@
+/**
+ * Cuts a byte stream into frames: u32 little-endian length, then the frame. What it yields is a copy of its own, so the
+ * socket's buffer can be used again at once. Holds at most one unfinished frame.
+ */
+import { maxFrameLength } from '../protocol/data.ts'
+import { DecodeError } from './bytes.ts'
+
+export class FrameSplitter {
+  readonly #maxFrameLength: number
+  readonly #header = new Uint8Array(4)
+  #headerFilled = 0
+  /** The frame under way; its whole length is reserved only after it was checked. */
+  #frame: Uint8Array | undefined
+  #filled = 0
+
+  constructor(limit: number = maxFrameLength) {
+    this.#maxFrameLength = limit
+  }
+
+  /** True between frames: where a connection may end. */
+  get atBoundary(): boolean {
+    return this.#frame === undefined && this.#headerFilled === 0
+  }
+
+  /** The frames that this chunk completes. @throws DecodeError for an empty or too long frame; the connection must be closed then. */
+  push(chunk: Uint8Array): Uint8Array[] {
+    const frames: Uint8Array[] = []
+    let at = 0
+    while (at < chunk.length) {
+      if (this.#frame === undefined) {
+        while (this.#headerFilled < 4 && at < chunk.length) this.#header[this.#headerFilled++] = chunk[at++] as number
+        if (this.#headerFilled < 4) break
+        const [a, b, c, d] = this.#header as unknown as [number, number, number, number]
+        const length = (a | (b << 8) | (c << 16) | (d << 24)) >>> 0
+        if (length === 0 || length > this.#maxFrameLength) throw new DecodeError(`a frame of ${length} bytes, the limit is ${this.#maxFrameLength}`)
+        this.#frame = new Uint8Array(length)
+        this.#filled = 0
+        this.#headerFilled = 0
+      }
+      const taken = Math.min(this.#frame.length - this.#filled, chunk.length - at)
+      this.#frame.set(taken === chunk.length ? chunk : chunk.subarray(at, at + taken), this.#filled)
+      this.#filled += taken
+      at += taken
+      if (this.#filled === this.#frame.length) {
+        frames.push(this.#frame)
+        this.#frame = undefined
+      }
+    }
+    return frames
+  }
+}

@@ -1,0 +1,114 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { FlinkError } from '../core/errors.ts'
+import { seededRandom } from '../core/random.ts'
+import { DecodeError } from './bytes.ts'
+import { copyValue, createCopier, ownText } from './copy.ts'
+import { anyValue, differs, oddValues, refusedValues } from './test-values.ts'
+import { decodeEntries, decodeValue, encodeEntries, encodeValue } from './value-codec.ts'
+
+/** `CODEC_SEED=123` repeats a run. */
+const seed = Number(process.env['CODEC_SEED']) || Math.trunc(Math.random() * 2 ** 31)
+console.log(`codec values: CODEC_SEED=${seed}`)
+
+test.for(oddValues)('%s arrives equal, and is copied equal', ([, value]) => {
+  const bytes = encodeValue(value, 'record')
+  expect(differs(value, decodeValue(bytes))).toBeUndefined()
+  expect(encodeValue(decodeValue(bytes), 'record')).toEqual(bytes)
+  const copy = createCopier()
+  for (const copied of [copyValue(value, 'record'), copy(value), copy(value), createCopier({ ownText: true })(value)]) {
+    expect(differs(value, copied)).toBeUndefined()
+    if (typeof value === 'object' && value !== null) expect(copied).not.toBe(value)
+  }
+})
+
+test.for(refusedValues)('%s is refused with its path', ([name, value, at, thing]) => {
+  const attempts = [() => encodeValue(value, 'record'), () => encodeEntries([1, 2], [1, value], 'record')]
+  // What an object deep inside hides is looked for where it is encoded, not where it is copied.
+  if (name !== 'a nested accessor' && name !== 'a symbol as a name') attempts.push(() => copyValue(value, 'record') as never, () => createCopier()(value) as never)
+  for (const attempt of attempts) {
+    const error = thrown(attempt)
+    expect(error).toBeInstanceOf(FlinkError)
+    expect(error).toMatchObject({ code: 'UNSUPPORTED_VALUE', detail: `Found at record${at}.` })
+    expect((error as FlinkError).message).toContain(thing)
+  }
+})
+
+test('10,000 random values arrive equal, alone and as pages, and equal values give equal bytes', () => {
+  fc.assert(
+    fc.property(fc.array(anyValue, { minLength: 1, maxLength: 20 }), values => {
+      for (const value of values) {
+        const bytes = encodeValue(value, 'v')
+        const back = decodeValue(bytes)
+        expect(differs(value, back)).toBeUndefined()
+        expect(encodeValue(copyValue(value, 'v'), 'v')).toEqual(bytes)
+        expect(differs(value, createCopier()(value))).toBeUndefined()
+      }
+      const keys = values.map((_, i) => `k${i}`)
+      const page = encodeEntries(keys, values)
+      const back = decodeEntries(page)
+      expect(differs({ keys, values }, back)).toBeUndefined()
+      expect(encodeEntries(back.keys, back.values)).toEqual(page)
+    }),
+    { seed, numRuns: 1000 },
+  )
+})
+
+test('a page does not depend on the pages before it', () => {
+  const ints = () => encodeEntries(['a', 'b'], [{ n: 1 }, { n: 2 }])
+  const before = ints()
+  encodeEntries(['a', 'b'], [{ n: 1.5 }, { n: 'x', more: true }])
+  expect(ints()).toEqual(before)
+})
+
+test('a page of nothing, and a page of a thousand', () => {
+  expect(decodeEntries(encodeEntries([], []))).toEqual({ keys: [], values: [] })
+  const keys = Array.from({ length: 1000 }, (_, i) => `key-${i}`)
+  const values = keys.map((_, i) => ({ count: i, sum: i / 3, last: i % 2 ? null : `v${i}`, ...(i % 5 ? {} : { flag: true }) }))
+  expect(differs({ keys, values }, decodeEntries(encodeEntries(keys, values)))).toBeUndefined()
+})
+
+test('altered bytes are a DecodeError or another value, never anything else', () => {
+  const random = seededRandom(seed)
+  const samples = fc.sample(fc.array(anyValue, { minLength: 1, maxLength: 10 }), { seed, numRuns: 300 })
+  for (const values of samples) {
+    const value = encodeValue(values, 'v')
+    const page = encodeEntries(values.map((_, i) => i), values)
+    for (const [bytes, decode] of [[value, decodeValue], [page, decodeEntries]] as const) {
+      for (let round = 0; round < 20; round++) {
+        const altered = bytes.slice(0, random.chance(0.3) ? random.int(bytes.length + 1) : bytes.length)
+        for (let n = random.int(3) + 1; n > 0 && altered.length > 0; n--) altered[random.int(altered.length)] = random.int(256)
+        const error = thrown(() => decode(altered))
+        if (error !== undefined && !(error instanceof DecodeError)) throw error
+      }
+    }
+  }
+})
+
+test('bytes of another version are refused', () => {
+  expect(() => decodeValue(new Uint8Array([9, 0]))).toThrow(DecodeError)
+  expect(() => decodeEntries(encodeValue(1, 'v'))).toThrow('pages of version 1 are not known')
+})
+
+test('text that is cut from a batch is given memory of its own', () => {
+  for (const text of ['short', 'a text of twenty chars', 'Grüße aus Köln am Rhein', 'x\ud800'.repeat(10), 'y'.repeat(9000)]) expect(ownText(text)).toBe(text)
+})
+
+test('a copier goes on copying when shapes change all the time', () => {
+  const copy = createCopier()
+  for (let i = 0; i < 40; i++) {
+    const value = { [`f${i % 13}`]: { n: i }, t: 'x' }
+    const copied = copy(value)
+    expect(copied).toEqual(value)
+    expect(Object.values(copied as object)[0]).not.toBe(Object.values(value)[0])
+  }
+})
+
+function thrown(action: () => unknown): unknown {
+  try {
+    action()
+    return undefined
+  } catch (error) {
+    return error
+  }
+}

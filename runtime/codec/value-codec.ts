@@ -1,0 +1,109 @@
+/**
+ * Values as bytes for state: one value, many values one after another, or a page of entries as columns. All of it describes
+ * itself, begins with its version, and is canonical: equal values with fields in equal order give equal bytes, whatever was
+ * encoded before.
+ */
+import { assert } from '../core/assert.ts'
+import { ByteReader, ByteWriter, DecodeError } from './bytes.ts'
+import { ColumnSetIn, ColumnSetOut, maxRecordsPerFrame } from './columns.ts'
+import { packArrayHeader, packNumber, Unpacker } from './msgpack.ts'
+import { anyShape, packShape, ShapeInference, unpackShape } from './shape.ts'
+import { refuseFirst, unsupportedSignal, unsupportedValue } from './unsupported.ts'
+import { ValueReader, ValueWriter } from './value.ts'
+
+/** First byte of a single value. A change of the tags in `value.ts` takes a new one; old ones stay readable. */
+const valueVersion = 1
+/** First byte of a page of entries. */
+const entriesVersion = 0x81
+
+/** One for all calls: they are synchronous and do not nest. */
+const scratch = new ByteWriter(4096)
+const scratchWriter = new ValueWriter(scratch)
+
+/**
+ * Bytes that `decodeValue` turns back into an equal value: null, undefined, booleans, numbers (NaN and -0 too), bigints, text
+ * (lone surrogates too), Date, Map, Set, typed arrays, ArrayBuffer, Node's Buffer, arrays, and plain objects.
+ *
+ * @param what the root of the path in an error, for example `state "count"`
+ * @throws FlinkError `UNSUPPORTED_VALUE`; its detail names the path, as `state "count".items[3]`
+ */
+export function encodeValue(value: unknown, what: string): Uint8Array {
+  scratch.reset()
+  scratch.u8(valueVersion)
+  appendValue(scratchWriter, value, what)
+  return scratch.take()
+}
+
+/** @throws DecodeError */
+export function decodeValue(bytes: Uint8Array): unknown {
+  const input = new ByteReader(bytes)
+  const version = input.u8()
+  if (version !== valueVersion) throw new DecodeError(`values of version ${version} are not known`)
+  const value = new ValueReader(input).read()
+  if (!input.atEnd) throw new DecodeError(`${input.end - input.position} bytes too many after a value`)
+  return value
+}
+
+/** Appends one value, without a version, as a document of its own: `new ValueReader(reader).read()` takes it back. */
+export function appendValue(writer: ValueWriter, value: unknown, what: string): void {
+  writer.begin()
+  try {
+    writer.write(value)
+  } catch (error) {
+    throw error === unsupportedSignal ? unsupportedValue(value, what) : error
+  }
+}
+
+/**
+ * A page of state: `keys[i]` belongs to `values[i]`. Entries of like shape become columns; made for 100 to 1,000 entries.
+ *
+ * @param what the root of the path in an error
+ * @throws FlinkError `UNSUPPORTED_VALUE`
+ */
+export function encodeEntries(keys: readonly unknown[], values: readonly unknown[], what = 'state'): Uint8Array {
+  const count = keys.length
+  assert(values.length === count && count <= maxRecordsPerFrame, `a page of ${count} keys and ${values.length} values`)
+  const keyColumns = fill(keys, what)
+  const valueColumns = fill(values, what)
+  scratch.reset()
+  scratch.u8(entriesVersion)
+  packArrayHeader(scratch, 3 + keyColumns.bins + valueColumns.bins)
+  packNumber(scratch, count)
+  packShape(scratch, keyColumns.shape)
+  packShape(scratch, valueColumns.shape)
+  keyColumns.write(scratch, count)
+  valueColumns.write(scratch, count)
+  return scratch.take()
+}
+
+/** @throws DecodeError */
+export function decodeEntries(bytes: Uint8Array): { readonly keys: unknown[]; readonly values: unknown[] } {
+  const reader = new ByteReader(bytes)
+  const version = reader.u8()
+  if (version !== entriesVersion) throw new DecodeError(`pages of version ${version} are not known`)
+  const input = new Unpacker(reader, { depth: 4, elements: 1024 })
+  const items = input.arrayHeader()
+  const count = input.uint(maxRecordsPerFrame)
+  const keyColumns = new ColumnSetIn(unpackShape(input), true)
+  const valueColumns = new ColumnSetIn(unpackShape(input), true)
+  if (items !== 3 + keyColumns.bins + valueColumns.bins) throw new DecodeError(`${items} items in a page`)
+  const keys = keyColumns.read(input, count)
+  const values = valueColumns.read(input, count)
+  input.end()
+  return { keys, values }
+}
+
+/** Columns of exactly the shape that these values have: what a page looks like must not depend on the page before. */
+function fill(values: readonly unknown[], what: string): ColumnSetOut {
+  try {
+    const inference = new ShapeInference()
+    for (let i = 0; i < values.length; i++) inference.add(values[i])
+    let columns = new ColumnSetOut(inference.shape(), true)
+    if (columns.fill(values, values.length)) return columns
+    columns = new ColumnSetOut(anyShape, true)
+    assert(columns.fill(values, values.length), 'an entry fits no shape')
+    return columns
+  } catch (error) {
+    throw error === unsupportedSignal ? refuseFirst(values, values.length, what) : error
+  }
+}

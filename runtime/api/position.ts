@@ -46,9 +46,9 @@ function filePath(location: string): string {
 
 const ownDirectory = directoryOfPackage(parseStack(new Error().stack)[0]?.file)
 
-/** `.../runtime/` for this file as it stands, the directory of the bundle where this package was bundled. */
+/** `.../runtime/` for this file as it stands or as a source map names it, `.../dist/` for the chunk that holds it when built. */
 function directoryOfPackage(thisFile: string | undefined): string {
-  return (thisFile ?? '').replace(/(?:api[\\/]position\.[jt]s|[^\\/]*)$/, '')
+  return (thisFile ?? '').replace(/(?:api[\\/]position\.[jt]s|(?:chunks[\\/])?[^\\/]*)$/, '')
 }
 
 const isOwn = (file: string, own: string) =>

@@ -20,7 +20,7 @@ const explained = (example: Job, parallelism: number) => {
 test('word count: a source of parallelism 1 is its own task', () => {
   expect(explained(wordCount, 2)).toMatchInlineSnapshot(`
     "Job "word count"
-      no checkpoints, state in lmdb, graph fb2c78b43916783b64dcd0e58038a84d
+      no checkpoints, state in lmdb, graph 3a0f939ac191fc5d098b8ec6e4c82341
 
     Logical graph
       #1  Source: Collection Source                      bounded     word-count.ts:5
@@ -54,7 +54,7 @@ test('word count: a source of parallelism 1 is its own task', () => {
 test('flights: windows, late data, two sinks', () => {
   expect(explained(flights, 4)).toMatchInlineSnapshot(`
     "Job "delays per airport and hour"
-      checkpoint each 1 s (exactly-once), state in lmdb, graph cd5ea71f3b0aec06cf4b275540ff6ef8
+      checkpoint each 1 s (exactly-once), state in lmdb, graph ceb5db6446ff331b05692fbad0b90357
 
     Logical graph
       #1  Source: flights                            bounded, out of order by 1 h, idle after 30 s                          flights.ts:17
@@ -84,7 +84,7 @@ test('flights: windows, late data, two sinks', () => {
 test('fraud: all with parallelism 1, and still only the key parts the chains', () => {
   expect(explained(fraud, 1)).toMatchInlineSnapshot(`
     "Job "fraud"
-      no checkpoints, state in lmdb, graph b1bbfe506db4b3c95dda9b3538668407
+      no checkpoints, state in lmdb, graph 0f7412be8a4ad506688a412a6372db45
 
     Logical graph
       #1  Source: Collection Source                         bounded                fraud.ts:20
@@ -112,7 +112,7 @@ test('fraud: all with parallelism 1, and still only the key parts the chains', (
 test('exactly once', () => {
   expect(explained(exactlyOnce, 2)).toMatchInlineSnapshot(`
     "Job "exactly once"
-      checkpoint each 100 ms (exactly-once), state in lmdb, graph fe53f74140bdb9abe8914f5ae3f0b625
+      checkpoint each 100 ms (exactly-once), state in lmdb, graph 3f2f96daffcb44455bfd36ebbce16d75
 
     Logical graph
       #1  Source: Generator Source                     bounded                                 exactly-once.ts:17
@@ -153,7 +153,7 @@ test('unions, side outputs, slot-sharing groups, arguments and what nobody reads
   const graph = translate(definition, { ...defaultJobConfig, parallelism: 2, args: { limit: '10' } })
   expect(explain(definition, graph, executionPlan(graph))).toMatchInlineSnapshot(`
     "Job "all sorts" --limit 10
-      no checkpoints, state in lmdb, graph 525c6c63c9c65d11fd4eb142b8d60e2e
+      no checkpoints, state in lmdb, graph 52e0e5d2678c06c56d5842698d7d9e8c
 
     Logical graph
       #2  Source: Sequence Source                                    bounded                     explain.test.ts:143

@@ -7,15 +7,16 @@ import { murmur128 } from '../core/murmur.ts'
 import type { JobGraph } from './job-graph.ts'
 
 type Hashed = Omit<JobGraph, 'hash'>
+/** What is said of one thing: always the same properties, in the same order, of the same kind of thing. */
 interface Fact {
   readonly subject: string
-  readonly property: string
-  readonly value: unknown
+  readonly properties: Readonly<Record<string, unknown>>
 }
 
 /** murmur128 of the canonical text, 32 hex digits. */
 export function hashOf(graph: Hashed): string {
-  return murmur128(JSON.stringify(factsOf(graph).map(({ subject, property, value }) => [subject, property, value ?? null])))
+  // JSON writes undefined in an array as null, as `text` does.
+  return murmur128(JSON.stringify(factsOf(graph).map(({ subject, properties }) => [subject, ...Object.values(properties)])))
 }
 
 /** The first thing in which two graphs differ, as a sentence without its period; undefined if their hashes are equal. */
@@ -25,10 +26,10 @@ export function firstDifference(a: Hashed, b: Hashed): string | undefined {
   for (let i = 0; i < Math.max(ours.length, theirs.length); i++) {
     const one = ours[i]
     const other = theirs[i]
-    if (one !== undefined && other !== undefined && one.subject === other.subject && one.property === other.property) {
-      if (text(one.value) !== text(other.value)) return `${one.subject}: ${one.property} is ${text(one.value)} in one and ${text(other.value)} in the other`
-    } else {
-      return `one has ${one?.subject ?? 'nothing more'} where the other has ${other?.subject ?? 'nothing more'}`
+    if (one?.subject !== other?.subject) return `one has ${one?.subject ?? 'nothing more'} where the other has ${other?.subject ?? 'nothing more'}`
+    for (const [property, value] of Object.entries(one?.properties ?? {})) {
+      const otherValue = other?.properties[property]
+      if (text(value) !== text(otherValue)) return `${one?.subject}: ${property} is ${text(value)} in one and ${text(otherValue)} in the other`
     }
   }
   return undefined
@@ -38,9 +39,7 @@ const text = (value: unknown) => JSON.stringify(value ?? null)
 
 function factsOf(graph: Hashed): Fact[] {
   const facts: Fact[] = []
-  const state = (subject: string, properties: Readonly<Record<string, unknown>>) => {
-    for (const [property, value] of Object.entries(properties)) facts.push({ subject, property, value })
-  }
+  const state = (subject: string, properties: Fact['properties']) => facts.push({ subject, properties })
   state('the job', { name: graph.name })
   for (const key of Object.keys(graph.config.args).sort()) state(`argument --${key}`, { value: graph.config.args[key] })
   graph.vertices.forEach((vertex, v) => {

@@ -1,0 +1,251 @@
+/**
+ * A cluster of real processes on this machine: one JobManager and some TaskManagers, in a project directory that they
+ * have to themselves.
+ *
+ * Attached, the process that calls `startLocalCluster` is the root: it starts them all at once, starts the dead again
+ * (a JobManager with the next epoch, a TaskManager under a new name), and when it is gone, they are gone. Detached, the
+ * JobManager is the root; it outlives the caller and runs the TaskManagers itself.
+ */
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { FlinkError, errorFromData } from '../core/errors.ts'
+import { newToken } from '../rpc/token.ts'
+import { childEnvironment } from './child-environment.ts'
+import {
+  createProjectDirectories, createSocketDirectory, lockProject, newClusterId, projectDirectories, readClusterFile, removeClusterFiles,
+  removeSocketDirectory, socketDirectoryAt, writeClusterFile, type ProjectDirectories,
+} from './cluster-directory.ts'
+import type { JobManagerBootstrap, ProcessEvent, RootLine, TaskManagerBootstrap, TaskManagersSpec } from './process-events.ts'
+import { identityOf, isAlive, ownIdentity } from './process-identity.ts'
+import { Supervisor, type ProcessSpec } from './supervisor.ts'
+
+export interface LocalClusterOptions {
+  /** Absolute. */
+  readonly projectDirectory: string
+  readonly taskManagers: number
+  readonly slotsPerTaskManager: number
+  /** The cluster outlives the caller. */
+  readonly detached: boolean
+  /** `taskmanager.memory`: bytes of RSS that a TaskManager may have. */
+  readonly memoryLimit?: number
+  /** Gets a line for each start, death and restart of a process. */
+  readonly log?: (line: string) => void
+  /** How long a task may take to cancel before its TaskManager is killed. Default 2,000 ms. */
+  readonly cancelGraceMs?: number
+  /** Environment variables that TaskManagers get besides the allowed ones, by name. */
+  readonly passEnvironment?: readonly string[]
+  /** The terminal behind it all shows colours. */
+  readonly color?: boolean
+}
+
+export interface LocalCluster {
+  readonly clusterId: string
+  readonly restSocket: string
+  /** Bearer token of the REST server. */
+  readonly token: string
+  /** The REST server listens. Rejects when the JobManager cannot be started. */
+  readonly ready: Promise<void>
+  /** Returns a function that ends it. */
+  onProcessEvent(listener: (event: ProcessEvent) => void): () => void
+  /** Ends the cluster in good order, by force after `graceMs`; resolves when nothing of it is left. Detached: only lets go of it. */
+  stop(graceMs: number): Promise<void>
+  /** Ends it at once; synchronous, so that it can be the last thing a process does. */
+  kill(): void
+  /** Process id by name (`jobmanager`, `tm-1` ...), for tests and for people. */
+  processes(): ReadonlyMap<string, number>
+}
+
+export interface ClusterInfo {
+  readonly clusterId: string
+  readonly restSocket: string
+  readonly token: string
+  readonly rootPid: number
+  readonly detached: boolean
+  /** Epoch ms. */
+  readonly created: number
+}
+
+/**
+ * Starts a cluster. Returns at once, with all processes on their way.
+ *
+ * @throws {FlinkError} PROJECT_BUSY, SOCKET_PATH_TOO_LONG, STORAGE_FAILED
+ */
+export function startLocalCluster(options: LocalClusterOptions): LocalCluster {
+  const { projectDirectory, detached } = options
+  const directories = createProjectDirectories(projectDirectory)
+  const clusterId = newClusterId()
+  const lock = lockProject(directories, ownIdentity(), clusterId)
+  removeRemains(directories)
+  let socketDirectory: string
+  try {
+    socketDirectory = createSocketDirectory().path
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+  const sockets = socketDirectoryAt(socketDirectory)
+  const token = newToken()
+  const created = Date.now()
+  const taskManagers: TaskManagersSpec = {
+    count: options.taskManagers,
+    slotsEach: options.slotsPerTaskManager,
+    memoryLimit: options.memoryLimit,
+    cancelGraceMs: options.cancelGraceMs ?? 2_000,
+    passEnvironment: options.passEnvironment ?? [],
+  }
+  const listeners = new Set<(event: ProcessEvent) => void>()
+  const ready = Promise.withResolvers<void>()
+  // Whoever does not wait for it must not be ended by it.
+  ready.promise.catch(() => {})
+  let epoch = 0
+
+  const supervisor = new Supervisor({
+    event(event) {
+      options.log?.(describe(event))
+      if (event.kind === 'gaveUp' && event.process === jobManagerName) ready.reject(errorFromData(event.error))
+      if (event.kind === 'ended' && detached) ready.reject(errorFromData(event.error))
+      if (event.kind === 'ended' && event.process !== jobManagerName) {
+        supervisor.tell(jobManagerName, { kind: 'processEnded', process: event.process, pid: event.pid, error: event.error } satisfies RootLine)
+      }
+      for (const listener of listeners) listener(event)
+    },
+    line(process, line) {
+      if (process === jobManagerName && line.kind === 'ready') ready.resolve()
+    },
+  })
+
+  const environment = childEnvironment(process.env, options.passEnvironment, options.color)
+  const jobManager: ProcessSpec = {
+    name: jobManagerName,
+    entry: 'job-manager',
+    clusterId,
+    projectDirectory,
+    logFile: join(directories.logs, `${jobManagerName}.log`),
+    environment,
+    outlives: detached,
+    bootstrap: () => ({ clusterId, token, epoch: ++epoch, socketDirectory, projectDirectory, created, detached, taskManagers }) satisfies JobManagerBootstrap,
+    ...(detached ? {} : { next: () => jobManager }),
+  }
+
+  rmSync(jobManager.logFile, { force: true })
+  supervisor.start(jobManager)
+  if (!detached) startTaskManagers(supervisor, { clusterId, token, socketDirectory, projectDirectory, environment, taskManagers })
+  const rootPid = detached ? supervisor.pidOf(jobManagerName) : process.pid
+  const root = rootPid === undefined ? undefined : identityOf(rootPid)
+  if (root !== undefined) {
+    if (detached) lock.giveTo(root)
+    writeClusterFile(directories, { clusterId, root, detached, restSocket: sockets.rest, token, socketDirectory, created })
+  }
+
+  let over = false
+  const cleanUp = () => {
+    if (over) return
+    over = true
+    ready.reject(new FlinkError('PROCESS_LOST', 'the cluster was stopped before it was ready'))
+    removeClusterFiles(directories, clusterId, socketDirectory)
+    rmSync(join(directories.state, clusterId), { recursive: true, force: true })
+    lock.release()
+  }
+  return {
+    clusterId,
+    restSocket: sockets.rest,
+    token,
+    ready: ready.promise,
+    onProcessEvent(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+    async stop(graceMs) {
+      if (detached) return supervisor.release()
+      await stopAll(supervisor, graceMs)
+      cleanUp()
+    },
+    kill() {
+      supervisor.signal('SIGKILL')
+      cleanUp()
+    },
+    processes: () => new Map(supervisor.names.map(name => [name, supervisor.pidOf(name) ?? 0])),
+  }
+}
+
+/** The cluster that runs in a project, if its root lives. */
+export function findCluster(projectDirectory: string): ClusterInfo | undefined {
+  const file = readClusterFile(projectDirectories(projectDirectory))
+  if (file === undefined || !isAlive(file.root)) return undefined
+  const { clusterId, restSocket, token, detached, created } = file
+  return { clusterId, restSocket, token, rootPid: file.root.pid, detached, created }
+}
+
+export const jobManagerName = 'jobmanager'
+
+export interface TaskManagersContext {
+  readonly clusterId: string
+  readonly token: string
+  readonly socketDirectory: string
+  readonly projectDirectory: string
+  readonly environment: Readonly<Record<string, string>>
+  readonly taskManagers: TaskManagersSpec
+}
+
+/** Starts all TaskManagers at once. One that dies is replaced by one with a new name: the old one's messages cannot be taken for the new one's. */
+export function startTaskManagers(supervisor: Supervisor, context: TaskManagersContext): void {
+  const { clusterId, token, socketDirectory, projectDirectory, environment, taskManagers } = context
+  const { logs } = projectDirectories(projectDirectory)
+  let number = 0
+  const spec = (): ProcessSpec => {
+    const name = `tm-${++number}`
+    return {
+      name,
+      entry: 'task-manager',
+      clusterId,
+      projectDirectory,
+      logFile: join(logs, `${name}.log`),
+      environment,
+      bootstrap: () => ({
+        clusterId, token, id: name, slots: taskManagers.slotsEach, socketDirectory, projectDirectory,
+        memoryLimit: taskManagers.memoryLimit, cancelGraceMs: taskManagers.cancelGraceMs,
+      }) satisfies TaskManagerBootstrap,
+      next: spec,
+    }
+  }
+  for (let i = 0; i < taskManagers.count; i++) {
+    const first = spec()
+    rmSync(first.logFile, { force: true })
+    supervisor.start(first)
+  }
+}
+
+/** The JobManager first: it tells the TaskManagers to end their tasks. */
+export async function stopAll(supervisor: Supervisor, graceMs: number): Promise<void> {
+  const force = setTimeout(() => supervisor.signal('SIGKILL'), graceMs)
+  supervisor.signal('SIGTERM', [jobManagerName])
+  await supervisor.ended(jobManagerName)
+  supervisor.signal('SIGTERM')
+  await supervisor.ended()
+  clearTimeout(force)
+}
+
+/** What a root that was killed left behind: working copies of state, temporary locks, sockets. We hold the lock, so nobody uses them. */
+function removeRemains(directories: ProjectDirectories): void {
+  const last = readClusterFile(directories)
+  if (last !== undefined && !isAlive(last.root)) {
+    removeSocketDirectory(last.socketDirectory)
+    rmSync(directories.clusterFile, { force: true })
+  }
+  rmSync(directories.state, { recursive: true, force: true })
+  createProjectDirectories(join(directories.root, '..'))
+}
+
+function describe(event: ProcessEvent): string {
+  switch (event.kind) {
+    case 'started':
+      return `${event.process} started (pid ${event.pid})`
+    case 'ended':
+      return event.error.message
+    case 'restarting':
+      return `${event.process} is started again${event.delayMs === 0 ? '' : ` in ${event.delayMs} ms`}`
+    case 'gaveUp':
+      return `${event.process} is not started any more: ${event.error.message}`
+  }
+}
+

@@ -1,0 +1,59 @@
+/**
+ * What the processes of a cluster tell the one that started them and the other way round, besides the control sockets:
+ * the parent writes the bootstrap as the first line of a child's standard input and keeps that pipe open as the life
+ * line; the child writes lines to descriptor 3. All lines are JSON.
+ */
+import type { ErrorData } from '../core/errors.ts'
+
+/** First line on the life line of a TaskManager. */
+export interface TaskManagerBootstrap {
+  readonly clusterId: string
+  readonly token: string
+  readonly id: string
+  readonly slots: number
+  readonly socketDirectory: string
+  readonly projectDirectory: string
+  /** Bytes of RSS; undefined: no limit. */
+  readonly memoryLimit: number | undefined
+  readonly cancelGraceMs: number
+}
+
+/** First line on the life line of a JobManager. */
+export interface JobManagerBootstrap {
+  readonly clusterId: string
+  readonly token: string
+  readonly epoch: number
+  readonly socketDirectory: string
+  readonly projectDirectory: string
+  /** Epoch ms at which the cluster began. */
+  readonly created: number
+  /** The JobManager is the root of the cluster: it outlives who started it and runs the TaskManagers itself. */
+  readonly detached: boolean
+  readonly taskManagers: TaskManagersSpec
+}
+
+export interface TaskManagersSpec {
+  readonly count: number
+  readonly slotsEach: number
+  readonly memoryLimit: number | undefined
+  readonly cancelGraceMs: number
+  /** Names of environment variables that TaskManagers get besides the allowed ones. */
+  readonly passEnvironment: readonly string[]
+}
+
+/** Child to parent, on descriptor 3. */
+export type ChildLine =
+  | { readonly kind: 'ready' }
+  /** Last words: why it is about to end itself. */
+  | { readonly kind: 'dying'; readonly error: ErrorData }
+
+/** Root to the JobManager, later lines of the life line: why a TaskManager is gone, which its socket does not say. */
+export type RootLine = { readonly kind: 'processEnded'; readonly process: string; readonly pid: number; readonly error: ErrorData }
+
+/** What happens to the processes of a cluster, for whoever shows it. */
+export type ProcessEvent =
+  | { readonly kind: 'started'; readonly process: string; readonly pid: number }
+  | { readonly kind: 'ended'; readonly process: string; readonly pid: number; readonly error: ErrorData }
+  | { readonly kind: 'restarting'; readonly process: string; readonly delayMs: number }
+  /** It died again and again right after it was started, and is not started any more. */
+  | { readonly kind: 'gaveUp'; readonly process: string; readonly error: ErrorData }

@@ -1,0 +1,8 @@
+/** The entry of a TaskManager's worker threads. Roles are loaded apart: the writer of snapshots needs nothing of a slot. */
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
+import type { FilesWorkerData, SlotWorkerData } from './slot-messages.ts'
+
+const data = workerData as SlotWorkerData | FilesWorkerData
+const port = parentPort as MessagePort
+if (data.role === 'slot') (await import('./slot-worker.ts')).runSlotWorker(data, port)
+else (await import('./snapshot-thread.ts')).runSnapshotThread(port)

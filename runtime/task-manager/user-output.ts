@@ -1,0 +1,94 @@
+/**
+ * What user code writes to its console, as whole lines of the job's output. Bounded: of a flood of lines the first of each
+ * tenth of a second are passed on, and the rest is counted and said to be left out.
+ */
+export interface UserOutput {
+  /** Gives out a line that has no end yet, and what was left out. */
+  flush(): void
+}
+
+const windowMs = 100
+const maxLinesPerWindow = 500
+const maxBytesPerWindow = 256 * 1024
+const maxLineLength = 16 * 1024
+
+type StreamName = 'stdout' | 'stderr'
+
+/**
+ * Takes over `process.stdout` and `process.stderr` of this thread, and with them `console`.
+ *
+ * @param prefix stands in front of each line; asked for when the line is written
+ */
+export function captureUserOutput(emit: (stream: StreamName, text: string) => void, prefix: () => string, now: () => number = () => performance.now()): UserOutput {
+  const lines = { stdout: new LineCutter(), stderr: new LineCutter() }
+  let windowEnd = -Infinity
+  let linesLeft = 0
+  let bytesLeft = 0
+  let leftOut = 0
+
+  const sayLeftOut = () => {
+    if (leftOut > 0) emit('stderr', `${prefix()}... ${leftOut} lines were left out: more than ${maxLinesPerWindow} in ${windowMs} ms`)
+    leftOut = 0
+  }
+  const line = (stream: StreamName, text: string) => {
+    const at = now()
+    if (at >= windowEnd) {
+      sayLeftOut()
+      windowEnd = at + windowMs
+      linesLeft = maxLinesPerWindow
+      bytesLeft = maxBytesPerWindow
+    }
+    if (linesLeft === 0 || bytesLeft <= 0) {
+      leftOut++
+      return
+    }
+    linesLeft--
+    bytesLeft -= text.length
+    emit(stream, prefix() + text)
+  }
+  for (const stream of ['stdout', 'stderr'] as const) {
+    process[stream].write = (chunk: unknown, encoding?: unknown, done?: unknown) => {
+      const text = typeof chunk === 'string' ? chunk : Buffer.from(chunk as Uint8Array).toString('utf8')
+      for (const each of lines[stream].push(text)) line(stream, each)
+      const callback = typeof encoding === 'function' ? encoding : done
+      if (typeof callback === 'function') queueMicrotask(() => callback())
+      return true
+    }
+  }
+  return {
+    flush() {
+      for (const stream of ['stdout', 'stderr'] as const) {
+        const rest = lines[stream].rest()
+        if (rest !== '') line(stream, rest)
+      }
+      sayLeftOut()
+    },
+  }
+}
+
+export class LineCutter {
+  #rest = ''
+
+  /** A line that is too long is cut into several. */
+  push(text: string): string[] {
+    const lines = (this.#rest + text).split('\n')
+    this.#rest = lines.pop() as string
+    while (this.#rest.length > maxLineLength) {
+      lines.push(this.#rest.slice(0, maxLineLength))
+      this.#rest = this.#rest.slice(maxLineLength)
+    }
+    return lines.flatMap(line => (line.length <= maxLineLength ? [line] : cut(line)))
+  }
+
+  rest(): string {
+    const rest = this.#rest
+    this.#rest = ''
+    return rest
+  }
+}
+
+function cut(line: string): string[] {
+  const parts: string[] = []
+  for (let at = 0; at < line.length; at += maxLineLength) parts.push(line.slice(at, at + maxLineLength))
+  return parts
+}

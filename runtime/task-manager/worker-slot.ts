@@ -1,0 +1,92 @@
+/**
+ * A slot in a worker thread, from the TaskManager's side. Every deployment gets a fresh worker, so that code of an older
+ * attempt cannot leak into a new one; the next worker is started ahead, so that a restart does not wait for it.
+ */
+import { Worker } from 'node:worker_threads'
+import type { ErrorData } from '../core/errors.ts'
+import type { SlotDeployment } from '../protocol/slot.ts'
+import type { FromSlotWorker, SlotWorkerData, ToSlotWorker } from './slot-messages.ts'
+import type { RunningSlot, SlotEvents, SlotRunner } from './slot-runner.ts'
+
+/** The next worker waits until the job has started, not to take the cores away from it. */
+const warmAfterMs = 2_000
+
+export class WorkerSlot implements SlotRunner {
+  readonly #data: SlotWorkerData
+  #warm: Worker | undefined
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor(data: SlotWorkerData) {
+    this.#data = data
+    this.#warmUp()
+  }
+
+  start(deployment: SlotDeployment, events: SlotEvents): RunningSlot {
+    clearTimeout(this.#timer)
+    this.#warmUp()
+    const worker = this.#warm as Worker
+    this.#warm = undefined
+    this.#timer = setTimeout(() => this.#warmUp(), warmAfterMs)
+    this.#timer.unref()
+    return this.#run(worker, deployment, events)
+  }
+
+  /** No more deployments will come. */
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    void this.#warm?.terminate()
+    this.#warm = undefined
+  }
+
+  #run(worker: Worker, deployment: SlotDeployment, events: SlotEvents): RunningSlot {
+    let ending: { readonly error: ErrorData | undefined } | undefined
+    const post = (message: ToSlotWorker) => worker.postMessage(message)
+    worker.removeAllListeners()
+    worker.on('message', (message: FromSlotWorker) => {
+      switch (message.kind) {
+        case 'reports':
+          for (const [report, load] of message.reports) events.report(report, load)
+          return
+        case 'log':
+          return events.log(message.stream, message.text)
+        case 'ended':
+          ending = { error: message.error }
+          // What is left in there is of no use; its sockets and files are closed.
+          void worker.terminate()
+      }
+    })
+    worker.on('error', error => (ending ??= { error: workerError(error) }))
+    // Only now the thread and all that it held are gone.
+    worker.on('exit', code => {
+      this.#warmUp()
+      events.ended(ending === undefined ? { code: 'USER_CODE_FAILED', message: `user code called process.exit(${code})` } : ending.error)
+    })
+    post({ kind: 'start', deployment })
+    return {
+      receive: mail => post({ kind: 'mail', mail }),
+      taken: load => post({ kind: 'taken', load }),
+    }
+  }
+
+  #warmUp(): void {
+    if (this.#closed || this.#warm !== undefined) return
+    const worker = new Worker(slotWorkerUrl, { workerData: this.#data, name: `slot ${this.#data.slotIndex}` })
+    this.#warm = worker
+    // One that cannot even start shows when it is used: its exit is told to the deployment then.
+    worker.on('error', () => {})
+    worker.on('exit', () => {
+      if (this.#warm === worker) this.#warm = undefined
+    })
+  }
+}
+
+/** The entry of all our worker threads. */
+export const slotWorkerUrl = new URL(import.meta.url.endsWith('.ts') ? './slot-worker-main.ts' : './slot-worker-main.js', import.meta.url)
+
+function workerError(error: unknown): ErrorData {
+  const { code, message, stack } = error as { code?: string; message?: string; stack?: string }
+  if (code === 'ERR_WORKER_OUT_OF_MEMORY') return { code: 'OUT_OF_MEMORY', message: 'the slot reached the memory limit of its thread' }
+  return { code: 'USER_CODE_FAILED', message: `uncaught error: ${message ?? String(error)}`, ...(stack === undefined ? {} : { stack }) }
+}

@@ -144,6 +144,7 @@ describe('refused at the line of the mistake', () => {
     ['no watermarks', env => void env.fromData([1]).assignTimestampsAndWatermarks(wrong({ timestamp: () => 1 })), 'INVALID_OPTION', 'assignTimestampsAndWatermarks: watermark is missing'],
     ['an empty uid', env => void env.fromData([1]).uid(' '), 'INVALID_OPTION', 'uid needs a text, not " "'],
     ['state that is not declared', env => void env.fromData([1]).keyBy(n => n).process({ state: wrong({ n: 0 }), process() {} }), 'INVALID_OPTION', 'state "n" is a number, not a declaration'],
+    ['state with a name of ours', env => void env.fromData([1]).keyBy(n => n).process({ state: { _timers: valueState() }, process() {} }), 'INVALID_OPTION', 'state "_timers" has a name that is taken'],
     ['state without a key', env => void env.fromData([1]).process(wrong({ state: { n: valueState() }, process() {} })), 'INVALID_GRAPH', 'keyed state on a stream without keys'],
     ['a side output of a map', env => void env.fromData([1]).map(n => n).getSideOutput(outputTag('x')), 'INVALID_GRAPH', '"Map" has no side outputs'],
     ['an aggregation called key', env => void timed(env).keyBy('sensor').window(tumbling(1)).aggregate(wrong({ key: count() })), 'INVALID_OPTION', 'aggregate: the name "key" is taken'],

@@ -88,7 +88,7 @@ function timeToLive(ttl: Duration | undefined): { ttl?: Millis } {
 /** The compiler finds these mistakes; plain JavaScript and casts get here. */
 export function checkStates(states: StateDescriptors | undefined): void {
   for (const [name, descriptor] of Object.entries(states ?? {})) {
-    if (descriptor?.kind === 'value' || descriptor?.kind === 'map') continue
-    refuse('INVALID_OPTION', `state "${name}" is ${describe(descriptor)}, not a declaration`, { hint: 'Declare state with valueState<T>() or mapState<K, V>().' })
+    if (name === '' || name.startsWith('_')) refuse('INVALID_OPTION', `state ${JSON.stringify(name)} has a name that is taken`, { hint: 'Names of states are not empty and do not begin with an underscore.' })
+    if (descriptor?.kind !== 'value' && descriptor?.kind !== 'map') refuse('INVALID_OPTION', `state "${name}" is ${describe(descriptor)}, not a declaration`, { hint: 'Declare state with valueState<T>() or mapState<K, V>().' })
   }
 }

@@ -20,7 +20,7 @@ const explained = (example: Job, parallelism: number) => {
 test('word count: a source of parallelism 1 is its own task', () => {
   expect(explained(wordCount, 2)).toMatchInlineSnapshot(`
     "Job "word count"
-      no checkpoints, state in lmdb, graph 3a0f939ac191fc5d098b8ec6e4c82341
+      no checkpoints, state in lmdb, graph 22b3a17b4b64142fefb512b8490dde6d
 
     Logical graph
       #1  Source: Collection Source                      bounded     word-count.ts:5
@@ -41,7 +41,7 @@ test('word count: a source of parallelism 1 is its own task', () => {
           => [2] from Map, hash of word; not chained: hash partitioning
       [2] Sum -> Sink: print
           parallelism 2, max 128, slot-sharing group default, id 362200502480c3984edeae9f0b37f834
-          - Sum [reduce], of "count"
+          - Sum [reduce], of "count", state reduce (value)
           - print [sink]
 
     Execution plan: 2 slots, 6 channels
@@ -54,7 +54,7 @@ test('word count: a source of parallelism 1 is its own task', () => {
 test('flights: windows, late data, two sinks', () => {
   expect(explained(flights, 4)).toMatchInlineSnapshot(`
     "Job "delays per airport and hour"
-      checkpoint each 1 s (exactly-once), state in lmdb, graph ceb5db6446ff331b05692fbad0b90357
+      checkpoint each 1 s (exactly-once), state in lmdb, graph bf8413fb4a8d87404ac8c30072281215
 
     Logical graph
       #1  Source: flights                            bounded, out of order by 1 h, idle after 30 s                          flights.ts:17
@@ -70,7 +70,7 @@ test('flights: windows, late data, two sinks', () => {
           => [1] hash of origin; not chained: hash partitioning
       [1] Window -> (Map -> Sink: File Sink, Sink: print)
           parallelism 4, max 128, slot-sharing group default, id 462755c238ceff45cdf931e7704d4ae8
-          - Window [window], tumbling 1 h, aggregate, allowed lateness 10 min, late data to "late"
+          - Window [window], tumbling 1 h, aggregate, allowed lateness 10 min, late data to "late", state window (value)
           - Map [map]
           - File Sink [sink], uid "delays", commits with checkpoints
           - print [sink], reads side output "late" of Window

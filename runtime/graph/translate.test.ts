@@ -248,7 +248,7 @@ test('settings made in code win over the configuration', () => {
   expect(config).toMatchObject({ checkpointing: { interval: 1000, timeout: 5 }, exchange: { bufferTimeout: 0, objectReuse: true }, autoWatermarkInterval: 50 })
 })
 
-test('descriptions, declared states and committing sinks', () => {
+test('operators are described, and the states that they keep are listed', () => {
   const late = outputTag<{ t: number }>('late')
   const { vertices } = graphOf(env => {
     const timed: SingleOutputStreamOperator<{ t: number }, EventTime> = env
@@ -256,5 +256,6 @@ test('descriptions, declared states and committing sinks', () => {
       .assignTimestampsAndWatermarks({ timestamp: r => r.t, watermark: { kind: 'bounded', bound: 5000 }, idleness: '1 min' })
     timed.keyBy('t').window({ kind: 'tumbling', size: 86_400_000, offset: -28_800_000 }).sideOutputLateData(late).reduce(a => a).print()
   })
+  expect(vertices.flatMap(v => v.operators.map(operator => operator.states.map(({ name, kind }) => `${name} ${kind}`).join()))).toEqual(['', '', 'window value', ''])
   expect(vertices.flatMap(v => v.operators.map(operator => operator.description ?? ''))).toEqual(['bounded', 'out of order by 5 s, idle after 1 min', 'tumbling 1 d offset -8 h, reduce, late data to "late"', ''])
 })

@@ -99,16 +99,18 @@ function jobOperator({ operator, id }: StreamNode, input: ChainInput | undefined
     ...(description === '' ? {} : { description }),
     transformation: operator.id,
     ...(input === undefined ? {} : { input }),
-    states: declaredStates(operator),
+    states: statesOf(operator),
     source: operator.kind === 'source',
     commits: operator.kind === 'sink' && operator.sink.createCommitter !== undefined,
     ...(operator.at === undefined ? {} : { at: operator.at }),
   }
 }
 
-function declaredStates(operator: OperatorTransformation): StateInfo[] {
-  if (operator.kind !== 'keyedProcess') return []
-  return Object.entries(operator.fn.state ?? {}).map(([name, { kind }]) => ({ name, kind }))
+/** What the user declared; for our own operators the table that they keep (`operators/reduce.ts`, `operators/window/`). */
+function statesOf(operator: OperatorTransformation): StateInfo[] {
+  if (operator.kind === 'reduce') return [{ name: 'reduce', kind: 'value' }]
+  if (operator.kind === 'window') return [{ name: 'window', kind: 'value' }]
+  return operator.kind === 'keyedProcess' ? Object.entries(operator.fn.state ?? {}).map(([name, { kind }]) => ({ name, kind })) : []
 }
 
 /** What the kind does not say, in words; part of the hash, so never the text of a function. */

@@ -14,6 +14,7 @@ export type {
   SplitEnumerator,
   WriterContext,
 } from './api/connector.ts'
+export type { DataStreamSink } from './api/data-stream-sink.ts'
 export type { StreamExecutionEnvironment } from './api/environment.ts'
 export { outputTag } from './api/functions.ts'
 export type {
@@ -34,10 +35,11 @@ export { job } from './api/job.ts'
 export type { Job, JobArguments } from './api/job.ts'
 export { mapState, valueState } from './api/state.ts'
 export type { DefaultedValueState, DefaultedValueStateDescriptor, MapState, MapStateDescriptor, StateDescriptors, StateOf, ValueState, ValueStateDescriptor } from './api/state.ts'
-export type { DataStream, DataStreamSink, EventTime, KeyedStream, NoTime, NumericField, SingleOutputStreamOperator, Time, WindowedStream, WindowResultFunction } from './api/streams.ts'
+export type { DataStream, EventTime, KeyedStream, NoTime, NumericField, SingleOutputStreamOperator, Time, WindowedStream } from './api/streams.ts'
 export type { WatermarkGenerator, WatermarkPolicy } from './api/time.ts'
 export { boundedOutOfOrderness, monotonousTimestamps, noWatermarks, watermarkGenerator } from './api/watermarks.ts'
 export type { WatermarkStrategy } from './api/watermarks.ts'
+export type { WindowResultFunction } from './api/window-results.ts'
 export { tumbling } from './api/windows.ts'
 export type { WindowAssigner } from './api/windows.ts'
 export { FlinkError } from './core/errors.ts'

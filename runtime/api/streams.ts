@@ -29,6 +29,7 @@ import { printSink } from '../connectors/console.ts'
 import { combineAggregations, namedResult, type AggregationResults, type NamedAggregations } from './aggregations.ts'
 import type { JobBuilder } from './builder.ts'
 import type { Sink } from './connector.ts'
+import { DataStreamSink } from './data-stream-sink.ts'
 import type {
   AggregateFunction,
   Collector,
@@ -38,12 +39,12 @@ import type {
   ProcessFunction,
   ProcessWindowFunction,
   TimeWindow,
-  WindowContext,
 } from './functions.ts'
 import { keySelector } from './keys.ts'
 import { checkSink, describe, durationOption, functionOption, parallelismOption, refuse, textOption } from './refuse.ts'
 import { checkStates, type StateDescriptors } from './state.ts'
 import { resolveWatermarkStrategy, type WatermarkStrategy } from './watermarks.ts'
+import { windowResult, type WindowResultFunction } from './window-results.ts'
 import type { WindowAssigner } from './windows.ts'
 
 /** A stream without timestamps: it has no windows of event time. */
@@ -58,9 +59,6 @@ export type Time = NoTime | EventTime
 
 /** Fields of `T` that can be summed. */
 export type NumericField<T> = { [N in keyof T & string]: T[N] extends number | bigint ? N : never }[keyof T & string]
-
-/** What a window's result function gets beside the result. */
-export type WindowResultFunction<K, R, O> = ((result: R, ctx: WindowContext<K>) => O) | ProcessWindowFunction<K, R, O>
 
 /**
  * A stream of `T`. The values are given up when they are emitted: change a copy, not the value.
@@ -561,82 +559,8 @@ export class WindowedStream<T, K> {
   }
 }
 
-/** The end of a stream. Flink `DataStreamSink`. */
-export class DataStreamSink {
-  readonly #builder: JobBuilder
-  readonly #node: SinkTransformation
-
-  /** @internal */
-  constructor(builder: JobBuilder, node: SinkTransformation) {
-    this.#builder = builder
-    this.#node = node
-  }
-
-  /** The identity of the sink's state in savepoints, and its name in the test kit; see `SingleOutputStreamOperator.uid`. */
-  uid(id: string): this {
-    textOption(id, 'uid')
-    this.#builder.set(this.#node, 'uid', id)
-    return this
-  }
-
-  /** Its name in plans, metrics and logs. */
-  name(name: string): this {
-    textOption(name, 'name')
-    this.#builder.set(this.#node, 'name', name)
-    return this
-  }
-
-  /** Subtasks of the sink, 1 to 32,768. */
-  setParallelism(parallelism: number): this {
-    this.#builder.set(this.#node, 'parallelism', parallelismOption(parallelism, 'setParallelism'))
-    return this
-  }
-
-  /** See `SingleOutputStreamOperator.setMaxParallelism`. */
-  setMaxParallelism(maxParallelism: number): this {
-    this.#builder.set(this.#node, 'maxParallelism', parallelismOption(maxParallelism, 'setMaxParallelism'))
-    return this
-  }
-
-  /** Makes the sink a task of its own. */
-  disableChaining(): this {
-    this.#builder.set(this.#node, 'chaining', 'never')
-    return this
-  }
-
-  /** See `SingleOutputStreamOperator.slotSharingGroup`. */
-  slotSharingGroup(group: string): this {
-    textOption(group, 'slotSharingGroup')
-    this.#builder.set(this.#node, 'slotSharingGroup', group)
-    return this
-  }
-}
-
 function isAggregateFunction<T>(what: object): what is AggregateFunction<T, unknown, unknown> {
   return 'createAccumulator' in what && typeof what.createAccumulator === 'function'
-}
-
-/** Every form of a result function as the one that the runtime calls with a single element. */
-function windowResult<K, R, O>(result: WindowResultFunction<K, R, O> | undefined): ProcessWindowFunction<unknown, unknown, unknown> {
-  if (result === undefined) return passOn
-  if (typeof result === 'object') {
-    functionOption(result?.process, 'the result of a window')
-    return result as ProcessWindowFunction<unknown, unknown, unknown>
-  }
-  functionOption(result, 'the result of a window')
-  // Below the API values are unknown: only the compiler knew their types.
-  const shape = result as (value: unknown, ctx: WindowContext<unknown>) => unknown
-  return {
-    process(elements, ctx, out) {
-      for (const element of elements) out.collect(shape(element, ctx))
-    },
-  }
-}
-
-const passOn: ProcessWindowFunction<unknown, unknown, unknown> = {
-  process(elements, _ctx, out) {
-    for (const element of elements) out.collect(element)
-  },
 }
 
 function checkTag<X>(tag: OutputTag<X>, what: string) {

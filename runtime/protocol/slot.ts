@@ -26,6 +26,8 @@ export interface SlotDeployment {
   /** Vertices (by index) that were finished in the checkpoint: their subtasks end at once. */
   readonly finishedVertices: readonly number[]
   readonly restore: SubtaskRestore | undefined
+  /** Max parallelism by vertex, where the snapshot's replaces that of the slot's own graph (after its hash was checked). */
+  readonly maxParallelism?: Readonly<Record<number, number>>
 }
 
 /** The snapshot that an attempt starts from. */

@@ -1,0 +1,458 @@
+/**
+ * Decides when checkpoints and savepoints are taken, when one is complete, and what is kept of them (Flink
+ * `CheckpointCoordinator`, `CheckpointFailureManager`, `DefaultCheckpointPlanCalculator`).
+ *
+ * A snapshot goes through three stages:
+ *
+ *     coordinators   the split enumerators are asked for their state
+ *     tasks          barriers go to the tasks without running inputs; every task that is not finished acknowledges
+ *     persisting     the manifest is written; only after `persisted` is anybody notified
+ *
+ * At most one is under way. It is pure: an event and `now` in, commands out. `persist` must be answered with `persisted`
+ * or `persistFailed` before any other event: nothing may come between the decision and the durable fact.
+ */
+import { assert, unreachable } from '../../core/assert.ts'
+import type { CheckpointBarrier, CheckpointKind } from '../../core/batch.ts'
+import type { ErrorData } from '../../core/errors.ts'
+import type { Millis, Timestamp } from '../../core/time.ts'
+import type { CheckpointConfig } from '../../graph/config.ts'
+import type { SnapshotFile, SnapshotTimings, TaskStatus } from '../../protocol/slot.ts'
+
+export interface CheckpointCoordinatorOptions {
+  readonly config: CheckpointConfig
+  /** By task: indexes of the tasks that send to it. */
+  readonly producers: readonly (readonly number[])[]
+  /** First task of each vertex; then a last entry with the number of tasks. */
+  readonly firstTask: readonly number[]
+  /** Ids of the source operators, whose enumerators have state. */
+  readonly coordinators: readonly string[]
+  /** Ids go on from here and are never reused (C14). */
+  readonly nextCheckpointId: number
+  /** Completed checkpoints of an earlier life of the JobManager, oldest first. */
+  readonly completed: readonly CompletedCheckpoint[]
+  /** The snapshot that the user started the job from; ours to read, never to delete. */
+  readonly initial: CompletedCheckpoint | undefined
+}
+
+/** A checkpoint or savepoint whose manifest is durable. */
+export interface CompletedCheckpoint {
+  readonly id: number
+  readonly kind: CheckpointKind
+  readonly path: string
+  readonly triggeredAt: Timestamp
+  readonly completedAt: Timestamp
+  readonly bytes: number
+}
+
+export type CheckpointEvent =
+  /** New tasks are being deployed: all are CREATED again. */
+  | { readonly kind: 'attemptStarted' }
+  /** The tasks are cancelled or gone: whatever was under way is aborted. */
+  | { readonly kind: 'attemptEnded'; readonly reason: string }
+  | { readonly kind: 'taskStatus'; readonly task: number; readonly status: TaskStatus }
+  | { readonly kind: 'endOfData'; readonly task: number }
+  | { readonly kind: 'request'; readonly requestId: string; readonly checkpointKind: CheckpointKind; readonly directory: string | undefined }
+  | { readonly kind: 'coordinatorSnapshot'; readonly checkpointId: number; readonly operatorId: string; readonly state: Uint8Array }
+  | { readonly kind: 'acknowledge'; readonly task: number; readonly checkpointId: number; readonly file: SnapshotFile; readonly timings: SnapshotTimings }
+  | { readonly kind: 'decline'; readonly task: number; readonly checkpointId: number; readonly error: ErrorData }
+  | { readonly kind: 'beginFailed'; readonly checkpointId: number; readonly error: ErrorData }
+  | { readonly kind: 'persisted'; readonly checkpointId: number; readonly path: string; readonly bytes: number }
+  | { readonly kind: 'persistFailed'; readonly checkpointId: number; readonly error: ErrorData }
+  | { readonly kind: 'tick' }
+
+export type CheckpointCommand =
+  /** Make `nextCheckpointId` durable and the directory, then ask every enumerator for its state. On trouble: `beginFailed`. */
+  | { readonly kind: 'begin'; readonly checkpointId: number; readonly checkpointKind: CheckpointKind; readonly directory: string | undefined; readonly nextCheckpointId: number }
+  /** `injectInto` are the tasks without running inputs; `expected` all that will acknowledge. */
+  | { readonly kind: 'trigger'; readonly barrier: CheckpointBarrier; readonly injectInto: readonly number[]; readonly expected: readonly number[] }
+  | { readonly kind: 'acknowledged'; readonly checkpointId: number; readonly task: number; readonly file: SnapshotFile; readonly timings: SnapshotTimings }
+  | { readonly kind: 'persist'; readonly snapshot: PendingSnapshot }
+  | { readonly kind: 'completed'; readonly checkpoint: CompletedCheckpoint }
+  /** To all tasks; never for a plain savepoint, which commits nothing (C13b). */
+  | { readonly kind: 'notifyComplete'; readonly checkpointId: number }
+  | { readonly kind: 'aborted'; readonly checkpointId: number; readonly checkpointKind: CheckpointKind; readonly reason: string; readonly triggered: boolean }
+  /** No longer retained: its files may go. */
+  | { readonly kind: 'subsume'; readonly checkpoint: CompletedCheckpoint }
+  | { readonly kind: 'answer'; readonly requestId: string; readonly result: SnapshotResult }
+  /** Too many failures in a row, or a stop that failed halfway: the attempt must end. */
+  | { readonly kind: 'failAttempt'; readonly error: ErrorData }
+  /** The job's last snapshot is durable; tasks finish now, and nothing may restart them. */
+  | { readonly kind: 'stopped'; readonly path: string }
+
+export type SnapshotResult =
+  | { readonly kind: 'completed'; readonly checkpointId: number; readonly path: string }
+  | { readonly kind: 'failed'; readonly error: ErrorData }
+
+export interface PendingSnapshot {
+  readonly checkpointId: number
+  readonly checkpointKind: CheckpointKind
+  readonly triggeredAt: Timestamp
+  readonly directory: string | undefined
+  /** By operator id. */
+  readonly coordinators: ReadonlyMap<string, Uint8Array>
+  /** By task; undefined where the task was finished (C10). */
+  readonly files: readonly (SnapshotFile | undefined)[]
+  /** Vertices of which every subtask was finished. */
+  readonly finishedVertices: readonly number[]
+}
+
+interface Request {
+  readonly requestId: string
+  readonly checkpointKind: CheckpointKind
+  readonly directory: string | undefined
+  readonly deadline: Timestamp
+}
+
+interface Pending {
+  readonly id: number
+  readonly checkpointKind: CheckpointKind
+  readonly request: Request | undefined
+  readonly triggeredAt: Timestamp
+  stage: 'coordinators' | 'tasks' | 'persisting'
+  readonly coordinatorStates: Map<string, Uint8Array>
+  readonly waiting: Set<number>
+  readonly files: (SnapshotFile | undefined)[]
+  finished: ReadonlySet<number>
+  /** Tasks that had reported the end of their data when the barriers went out. */
+  ended: ReadonlySet<number>
+}
+
+/** Requests that wait for their turn; more are refused. */
+export const maxQueuedRequests = 16
+/** Until a final checkpoint that failed is tried again. */
+const finalRetryDelay: Millis = 1_000
+
+export class CheckpointCoordinator {
+  readonly #options: CheckpointCoordinatorOptions
+  readonly #tasks: TaskStatus[]
+  #commands: CheckpointCommand[] = []
+  #pending: Pending | undefined
+  #requests: Request[] = []
+  #nextId: number
+  #completed: CompletedCheckpoint[]
+  #initial: CompletedCheckpoint | undefined
+  #failuresInARow = 0
+  /** Infinity: nothing periodic. */
+  #nextPeriodicAt: Timestamp = Infinity
+  #notBefore: Timestamp = -Infinity
+  #finalNotBefore: Timestamp = -Infinity
+  /** A periodic one was given up only because a task finished meanwhile: again, at once. */
+  #again = false
+  #ended = new Set<number>()
+  /** Tasks whose end is in a completed checkpoint: they finish by themselves. */
+  #covered = new Set<number>()
+  #active = false
+  #stopped = false
+
+  constructor(options: CheckpointCoordinatorOptions) {
+    this.#options = options
+    this.#tasks = options.producers.map(() => 'CREATED' as const)
+    this.#nextId = options.nextCheckpointId
+    this.#completed = [...options.completed]
+    this.#initial = options.initial
+  }
+
+  /** What an attempt may start from, best first: automatic checkpoints, then the snapshot the job was started from (C13). */
+  get restorePoints(): readonly CompletedCheckpoint[] {
+    const points = [...this.#completed].reverse()
+    if (this.#initial) points.push(this.#initial)
+    return points
+  }
+  /** Retained, oldest first. */
+  get completed(): readonly CompletedCheckpoint[] {
+    return this.#completed
+  }
+  get nextCheckpointId(): number {
+    return this.#nextId
+  }
+  /** After a restore from an older checkpoint than the newest: the newer ones could not be read. */
+  restoredFrom(id: number): void {
+    if (this.#completed.some(checkpoint => checkpoint.id === id)) this.#completed = this.#completed.filter(checkpoint => checkpoint.id <= id)
+    this.#nextId = Math.max(this.#nextId, id + 1)
+  }
+
+  handle(event: CheckpointEvent, now: Timestamp): CheckpointCommand[] {
+    if (this.#pending?.stage === 'persisting') {
+      assert(event.kind === 'persisted' || event.kind === 'persistFailed', `${event.kind} before the manifest of checkpoint ${this.#pending.id} was answered for`)
+    }
+    this.#apply(event, now)
+    this.#expire(now)
+    this.#beginIfDue(now)
+    const commands = this.#commands
+    this.#commands = []
+    return commands
+  }
+
+  nextWakeAt(): Timestamp {
+    let at = Infinity
+    for (const request of this.#requests) at = Math.min(at, request.deadline)
+    if (this.#pending) return this.#pending.stage === 'persisting' ? at : Math.min(at, this.#pending.triggeredAt + this.#options.config.timeout)
+    if (!this.#ready()) return at
+    if (!this.#stopped) at = Math.min(at, Math.max(this.#nextPeriodicAt, this.#notBefore))
+    return this.#finalNeeded() ? Math.min(at, this.#finalNotBefore) : at
+  }
+
+  #apply(event: CheckpointEvent, now: Timestamp): void {
+    switch (event.kind) {
+      case 'attemptStarted':
+        this.#tasks.fill('CREATED')
+        this.#ended = new Set()
+        this.#covered = new Set()
+        this.#active = true
+        this.#again = false
+        this.#failuresInARow = 0
+        this.#nextPeriodicAt = Infinity
+        this.#notBefore = -Infinity
+        this.#finalNotBefore = -Infinity
+        return
+      case 'attemptEnded':
+        this.#active = false
+        this.#abandon(event.reason)
+        return
+      case 'taskStatus':
+        return this.#taskStatus(event.task, event.status, now)
+      case 'endOfData':
+        this.#ended.add(event.task)
+        return
+      case 'request':
+        return this.#request(event, now)
+      case 'coordinatorSnapshot': {
+        const pending = this.#pendingIn(event.checkpointId, 'coordinators')
+        if (!pending || !this.#options.coordinators.includes(event.operatorId)) return
+        pending.coordinatorStates.set(event.operatorId, event.state)
+        if (pending.coordinatorStates.size === this.#options.coordinators.length) this.#trigger(pending)
+        return
+      }
+      case 'acknowledge': {
+        const pending = this.#pendingIn(event.checkpointId, 'tasks')
+        // Twice, late, or never asked for: counted once per task and id (N5).
+        if (!pending?.waiting.delete(event.task)) return
+        pending.files[event.task] = event.file
+        this.#commands.push({ kind: 'acknowledged', checkpointId: pending.id, task: event.task, file: event.file, timings: event.timings })
+        if (pending.waiting.size === 0) this.#persist(pending)
+        return
+      }
+      case 'decline': {
+        const pending = this.#pendingIn(event.checkpointId, 'tasks')
+        if (pending?.waiting.has(event.task)) this.#fail(pending, event.error, now)
+        return
+      }
+      case 'beginFailed': {
+        // Without enumerators the barriers are decided on in the same breath.
+        const pending = this.#pendingIn(event.checkpointId, 'coordinators') ?? this.#pendingIn(event.checkpointId, 'tasks')
+        if (pending) this.#fail(pending, event.error, now)
+        return
+      }
+      case 'persisted':
+        return this.#complete(event, now)
+      case 'persistFailed': {
+        const pending = this.#pendingIn(event.checkpointId, 'persisting')
+        if (pending) this.#fail(pending, event.error, now)
+        return
+      }
+      case 'tick':
+        return
+      default:
+        return unreachable(event)
+    }
+  }
+
+  #pendingIn(checkpointId: number, stage: Pending['stage']): Pending | undefined {
+    return this.#pending?.id === checkpointId && this.#pending.stage === stage ? this.#pending : undefined
+  }
+
+  #taskStatus(task: number, status: TaskStatus, now: Timestamp): void {
+    const wasReady = this.#ready()
+    this.#tasks[task] = status
+    const { interval } = this.#options.config
+    if (!wasReady && this.#ready() && interval !== undefined && this.#nextPeriodicAt === Infinity) this.#nextPeriodicAt = now + interval
+    // It finished before the barrier reached it. Without it the same snapshot can be taken at once: no failure, a new plan.
+    if (status === 'FINISHED' && this.#pending?.stage === 'tasks' && this.#pending.waiting.has(task)) this.#startOver(this.#pending)
+  }
+
+  #request(event: Extract<CheckpointEvent, { kind: 'request' }>, now: Timestamp): void {
+    const refuse = (message: string) => this.#answerFailure(event.requestId, event.checkpointKind, message)
+    if (!this.#active) return refuse('the job is not running')
+    if (this.#stopped) return refuse('the job is stopping')
+    if (this.#requests.length >= maxQueuedRequests) return refuse(`${maxQueuedRequests} snapshots are waiting already`)
+    const { requestId, checkpointKind, directory } = event
+    this.#requests.push({ requestId, checkpointKind, directory, deadline: now + this.#options.config.timeout })
+  }
+
+  #answerFailure(requestId: string, checkpointKind: CheckpointKind, message: string, cause?: ErrorData): void {
+    const code = checkpointKind === 'checkpoint' ? 'CHECKPOINT_FAILED' : 'SAVEPOINT_FAILED'
+    this.#commands.push({ kind: 'answer', requestId, result: { kind: 'failed', error: { ...cause, code, message } } })
+  }
+
+  /** All tasks RUNNING or FINISHED, and at least one RUNNING (C9). */
+  #ready(): boolean {
+    let running = false
+    for (const status of this.#tasks) {
+      if (status === 'RUNNING') running = true
+      else if (status !== 'FINISHED') return false
+    }
+    return this.#active && running
+  }
+
+  /**
+   * Tasks that reached the end of their data wait for one more checkpoint, so that what they wrote is committed (C11).
+   * As long as others run on, the periodic ones serve; when all wait, none should have to wait for the interval.
+   */
+  #finalNeeded(): boolean {
+    let uncovered = false
+    for (let task = 0; task < this.#tasks.length; task++) {
+      if (this.#tasks[task] === 'FINISHED') continue
+      if (!this.#ended.has(task)) return false
+      if (!this.#covered.has(task)) uncovered = true
+    }
+    return uncovered
+  }
+
+  #expire(now: Timestamp): void {
+    const pending = this.#pending
+    const { timeout } = this.#options.config
+    if (pending && pending.stage !== 'persisting' && now >= pending.triggeredAt + timeout) {
+      const waiting = pending.stage === 'tasks' ? `${pending.waiting.size} of ${this.#tasks.length} tasks did not acknowledge` : 'a split enumerator did not answer'
+      this.#fail(pending, { code: 'CHECKPOINT_FAILED', message: `checkpoint ${pending.id} expired after ${timeout} ms: ${waiting}` }, now)
+    }
+    const late = this.#requests.filter(request => now >= request.deadline)
+    if (late.length === 0) return
+    this.#requests = this.#requests.filter(request => now < request.deadline)
+    for (const request of late) this.#answerFailure(request.requestId, request.checkpointKind, `not all tasks were running within ${timeout} ms`)
+  }
+
+  #beginIfDue(now: Timestamp): void {
+    if (this.#pending || !this.#ready()) return
+    const request = this.#stopped ? undefined : this.#requests.shift()
+    const periodic = !this.#stopped && (this.#again || now >= Math.max(this.#nextPeriodicAt, this.#notBefore))
+    if (!request && !periodic && !(this.#finalNeeded() && now >= this.#finalNotBefore)) return
+    const { interval } = this.#options.config
+    if (interval !== undefined && !request) this.#nextPeriodicAt = now + interval
+    this.#again = false
+    const pending: Pending = {
+      id: this.#nextId++,
+      checkpointKind: request?.checkpointKind ?? 'checkpoint',
+      request,
+      triggeredAt: now,
+      stage: 'coordinators',
+      coordinatorStates: new Map(),
+      waiting: new Set(),
+      files: this.#tasks.map(() => undefined),
+      finished: new Set(),
+      ended: new Set(),
+    }
+    this.#pending = pending
+    this.#commands.push({ kind: 'begin', checkpointId: pending.id, checkpointKind: pending.checkpointKind, directory: request?.directory, nextCheckpointId: this.#nextId })
+    if (this.#options.coordinators.length === 0) this.#trigger(pending)
+  }
+
+  #trigger(pending: Pending): void {
+    if (!this.#ready()) return this.#startOver(pending)
+    const finished = new Set<number>()
+    const expected: number[] = []
+    this.#tasks.forEach((status, task) => (status === 'FINISHED' ? finished.add(task) : expected.push(task)))
+    const injectInto = expected.filter(task => (this.#options.producers[task] ?? []).every(producer => finished.has(producer)))
+    assert(injectInto.length > 0, 'a running task without running inputs exists in every graph without cycles')
+    for (const task of expected) pending.waiting.add(task)
+    pending.finished = finished
+    pending.ended = new Set(this.#ended)
+    pending.stage = 'tasks'
+    this.#commands.push({ kind: 'trigger', barrier: { checkpointId: pending.id, timestamp: pending.triggeredAt, kind: pending.checkpointKind }, injectInto, expected })
+  }
+
+  #persist(pending: Pending): void {
+    pending.stage = 'persisting'
+    const { firstTask } = this.#options
+    const finishedVertices: number[] = []
+    for (let vertex = 0; vertex + 1 < firstTask.length; vertex++) {
+      let all = true
+      for (let task = firstTask[vertex] as number; task < (firstTask[vertex + 1] as number); task++) all &&= pending.finished.has(task)
+      if (all) finishedVertices.push(vertex)
+    }
+    const { id: checkpointId, checkpointKind, triggeredAt, files } = pending
+    this.#commands.push({
+      kind: 'persist',
+      snapshot: { checkpointId, checkpointKind, triggeredAt, directory: pending.request?.directory, coordinators: pending.coordinatorStates, files, finishedVertices },
+    })
+  }
+
+  #complete(event: Extract<CheckpointEvent, { kind: 'persisted' }>, now: Timestamp): void {
+    const pending = this.#pendingIn(event.checkpointId, 'persisting')
+    assert(pending, `checkpoint ${event.checkpointId} was persisted, but nobody asked for it`)
+    const { id, checkpointKind, triggeredAt } = pending
+    const checkpoint: CompletedCheckpoint = { id, kind: checkpointKind, path: event.path, triggeredAt, completedAt: now, bytes: event.bytes }
+    this.#pending = undefined
+    this.#notBefore = now + this.#options.config.minPause
+    this.#commands.push({ kind: 'completed', checkpoint })
+    if (checkpointKind !== 'savepoint') {
+      for (const task of checkpointKind === 'checkpoint' ? pending.ended : this.#ended) this.#covered.add(task)
+      this.#commands.push({ kind: 'notifyComplete', checkpointId: id })
+    }
+    if (checkpointKind === 'checkpoint') this.#retain(checkpoint)
+    if (pending.request) this.#commands.push({ kind: 'answer', requestId: pending.request.requestId, result: { kind: 'completed', checkpointId: id, path: event.path } })
+    if (checkpointKind === 'stop' || checkpointKind === 'stop-drain') {
+      this.#stopped = true
+      for (const request of this.#requests.splice(0)) this.#answerFailure(request.requestId, request.checkpointKind, 'the job is stopping')
+      this.#commands.push({ kind: 'stopped', path: event.path })
+    }
+  }
+
+  #retain(checkpoint: CompletedCheckpoint): void {
+    this.#failuresInARow = 0
+    this.#completed.push(checkpoint)
+    // From here on the job has checkpoints of its own; the user's snapshot is left alone.
+    this.#initial = undefined
+    while (this.#completed.length > this.#options.config.retained) {
+      this.#commands.push({ kind: 'subsume', checkpoint: this.#completed.shift() as CompletedCheckpoint })
+    }
+  }
+
+  #abort(pending: Pending, reason: string): void {
+    this.#pending = undefined
+    const { id: checkpointId, checkpointKind } = pending
+    this.#commands.push({ kind: 'aborted', checkpointId, checkpointKind, reason, triggered: pending.stage !== 'coordinators' })
+  }
+
+  #startOver(pending: Pending): void {
+    this.#abort(pending, 'a task finished before its barrier')
+    if (pending.request) this.#requests.unshift(pending.request)
+    else this.#again = true
+  }
+
+  /** A failure that counts: declined, expired, or not to be written (C8). Savepoints never count. */
+  #fail(pending: Pending, cause: ErrorData, now: Timestamp): void {
+    this.#abort(pending, cause.message)
+    this.#notBefore = now + this.#options.config.minPause
+    this.#finalNotBefore = now + finalRetryDelay
+    if (pending.request) this.#answerFailure(pending.request.requestId, pending.checkpointKind, cause.message, cause)
+    switch (pending.checkpointKind) {
+      case 'savepoint':
+        return
+      case 'stop':
+      case 'stop-drain':
+        // Sources may have stopped already (and with drain, event time has ended): only a restart brings the job back.
+        this.#active = false
+        this.#commands.push({ kind: 'failAttempt', error: { ...cause, code: 'SAVEPOINT_FAILED', message: `stop with savepoint failed: ${cause.message}` } })
+        return
+      case 'checkpoint': {
+        const { tolerableFailures } = this.#options.config
+        if (++this.#failuresInARow <= tolerableFailures) return
+        this.#active = false
+        const message = tolerableFailures === 0 ? cause.message : `${this.#failuresInARow} checkpoints failed in a row; the last: ${cause.message}`
+        this.#commands.push({ kind: 'failAttempt', error: { ...cause, code: 'CHECKPOINT_FAILED', message } })
+        return
+      }
+      default:
+        return unreachable(pending.checkpointKind)
+    }
+  }
+
+  #abandon(reason: string): void {
+    const pending = this.#pending
+    if (pending) {
+      this.#abort(pending, reason)
+      if (pending.request) this.#answerFailure(pending.request.requestId, pending.checkpointKind, reason)
+    }
+    for (const request of this.#requests.splice(0)) this.#answerFailure(request.requestId, request.checkpointKind, reason)
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * What must outlive the JobManager: which jobs run, and from where each goes on. One directory per job,
+ *
+ *     <project>/.flink-ts/jobs/<job-id>/submission.json   the job graph, the pinned bundle; written once
+ *     <project>/.flink-ts/jobs/<job-id>/progress.json     attempt, next checkpoint id, completed checkpoints
+ *     <project>/.flink-ts/jobs/epoch.json                 raised by each start of a JobManager
+ *
+ * written so that a crash leaves the old file or the new one. A job that is over is removed.
+ */
+import { createHash } from 'node:crypto'
+import { FlinkError, errorToData, type ErrorData } from '../../core/errors.ts'
+import type { FileSystem } from '../../core/files.ts'
+import type { JobGraph } from '../../graph/job-graph.ts'
+import type { CompletedCheckpoint } from '../checkpoint/checkpoint-coordinator.ts'
+import { readAll } from '../../state/snapshot/durable-file.ts'
+import { ensureDirectory, readJson, removeTree, writeDurable, writeDurableJson } from '../durable-file.ts'
+
+export interface Submission {
+  readonly jobId: string
+  readonly graph: JobGraph
+  /** Absolute; our own copy, so that the next build of the project does not change a running job. */
+  readonly bundlePath: string
+  readonly bundleSha256: string | undefined
+  readonly projectDirectory: string
+  readonly savepointPath: string | undefined
+  readonly allowNonRestoredState: boolean
+  readonly submittedAt: number
+}
+
+export interface Progress {
+  /** Of the last deployment; 0: none yet. Attempts are never reused, because files are named after them. */
+  readonly attempt: number
+  readonly nextCheckpointId: number
+  /** Oldest first. */
+  readonly completed: readonly CompletedCheckpoint[]
+  /** Set as soon as a stop with savepoint is durable: the job must not be run on from an older checkpoint. */
+  readonly stoppedAt: string | undefined
+}
+
+export interface StoredJob {
+  readonly submission: Submission
+  readonly progress: Progress
+}
+
+const version = 1
+export const noProgress: Progress = { attempt: 0, nextCheckpointId: 1, completed: [], stoppedAt: undefined }
+
+export class JobStore {
+  readonly #files: FileSystem
+  readonly #root: string
+
+  /** `root` is `<project>/.flink-ts/jobs`. */
+  constructor(files: FileSystem, root: string) {
+    this.#files = files
+    this.#root = root
+  }
+
+  /** Takes the next epoch, durably: whoever had an older one is fenced off from here on. */
+  raiseEpoch(atLeast: number): number {
+    ensureDirectory(this.#files, this.#root)
+    const path = `${this.#root}/epoch.json`
+    const before = this.#files.stat(path) === undefined ? 0 : (readJson(this.#files, path) as { readonly epoch: number }).epoch
+    const epoch = Math.max(before + 1, atLeast)
+    writeDurableJson(this.#files, path, { version, epoch })
+    return epoch
+  }
+
+  add(submission: Submission): Submission {
+    const pinned = this.#pin(submission)
+    ensureDirectory(this.#files, this.#directory(submission.jobId))
+    this.saveProgress(submission.jobId, noProgress)
+    writeDurableJson(this.#files, `${this.#directory(submission.jobId)}/submission.json`, { version, ...pinned })
+    return pinned
+  }
+
+  saveProgress(jobId: string, progress: Progress): void {
+    writeDurableJson(this.#files, `${this.#directory(jobId)}/progress.json`, { version, ...progress })
+  }
+
+  remove(submission: Submission): void {
+    const directory = this.#directory(submission.jobId)
+    // First the file that makes it a job; what a crash leaves behind is swept by `recover`.
+    this.#files.remove(`${directory}/submission.json`)
+    this.#files.syncDirectory(directory)
+    removeTree(this.#files, directory)
+    if (submission.bundleSha256 !== undefined) {
+      removeTree(this.#files, submission.bundlePath)
+      removeTree(this.#files, `${submission.bundlePath}.map`)
+    }
+  }
+
+  /** Jobs that ran when the JobManager ended. One that cannot be read is reported and left where it is. */
+  recover(): { readonly jobs: readonly StoredJob[]; readonly unreadable: readonly { readonly jobId: string; readonly error: ErrorData }[] } {
+    const jobs: StoredJob[] = []
+    const unreadable: { jobId: string; error: ErrorData }[] = []
+    for (const jobId of this.#files.list(this.#root)) {
+      if (!/^[0-9a-f]{32}$/.test(jobId)) continue
+      const directory = this.#directory(jobId)
+      if (this.#files.stat(`${directory}/submission.json`) === undefined) {
+        removeTree(this.#files, directory)
+        continue
+      }
+      try {
+        const submission = checked(readJson(this.#files, `${directory}/submission.json`), jobId) as unknown as Submission
+        const progress = checked(readJson(this.#files, `${directory}/progress.json`), jobId) as unknown as Progress
+        this.#checkBundle(submission)
+        jobs.push({ submission, progress })
+      } catch (error) {
+        unreadable.push({ jobId, error: errorToData(error, 'STORAGE_FAILED') })
+      }
+    }
+    return { jobs, unreadable }
+  }
+
+  #directory(jobId: string): string {
+    return `${this.#root}/${jobId}`
+  }
+
+  /**
+   * Copies the bundle to a name of its own beside the original, because there it finds the same installed packages. In
+   * the embedded cluster there may be no file: then the name is all there is.
+   */
+  #pin(submission: Submission): Submission {
+    const { bundlePath, jobId } = submission
+    if (this.#files.stat(bundlePath)?.kind !== 'file') return { ...submission, bundleSha256: undefined }
+    const directory = bundlePath.slice(0, bundlePath.lastIndexOf('/'))
+    const pinned = `${directory}/job-${jobId}.mjs`
+    let text = new TextDecoder().decode(readAll(this.#files, bundlePath))
+    const map = /^\/\/# sourceMappingURL=(?!data:)([^\s/\\]+)\s*$/m.exec(text)
+    if (map && this.#files.stat(`${directory}/${map[1]}`)?.kind === 'file') {
+      writeDurable(this.#files, `${pinned}.map`, readAll(this.#files, `${directory}/${map[1]}`))
+      text = text.replace(map[0], `//# sourceMappingURL=job-${jobId}.mjs.map`)
+    }
+    const bytes = new TextEncoder().encode(text)
+    writeDurable(this.#files, pinned, bytes)
+    return { ...submission, bundlePath: pinned, bundleSha256: sha256(bytes) }
+  }
+
+  #checkBundle({ bundlePath, bundleSha256 }: Submission): void {
+    if (bundleSha256 === undefined) return
+    if (this.#files.stat(bundlePath) === undefined || sha256(readAll(this.#files, bundlePath)) !== bundleSha256) {
+      throw new FlinkError('BUNDLE_FAILED', `the bundle of the job, ${bundlePath}, was changed or removed`, { hint: 'Run the job again; its checkpoints are still there.' })
+    }
+  }
+}
+
+function checked(value: unknown, jobId: string): Record<string, unknown> {
+  if (typeof value === 'object' && value !== null && (value as { version?: unknown }).version === version) return value as Record<string, unknown>
+  throw new FlinkError('STORAGE_FAILED', `job ${jobId} was stored by another version of flink-ts`)
+}
+
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')

@@ -1,0 +1,31 @@
+/** Directories and small files that must survive a crash at any instruction: a reader sees the old content or the new one. */
+import type { FileSystem } from '../core/files.ts'
+import { readAll, writeDurably } from '../state/snapshot/durable-file.ts'
+
+/** Makes a directory and its parents, each one durable in its parent. */
+export function ensureDirectory(files: FileSystem, path: string): void {
+  if (files.stat(path) !== undefined) return
+  const parent = parentOf(path)
+  if (parent !== path) ensureDirectory(files, parent)
+  files.makeDirectory(path)
+  files.syncDirectory(parent)
+}
+
+export function writeDurable(files: FileSystem, path: string, bytes: Uint8Array): void {
+  writeDurably(files, parentOf(path), path.slice(path.lastIndexOf('/') + 1), bytes)
+}
+
+/** Removes a file, or a directory with all that is in it; nothing happens if it is not there. */
+export function removeTree(files: FileSystem, path: string): void {
+  const stat = files.stat(path)
+  if (stat === undefined) return
+  if (stat.kind === 'directory') for (const name of files.list(path)) removeTree(files, `${path}/${name}`)
+  files.remove(path)
+}
+
+const parentOf = (path: string) => path.slice(0, Math.max(1, path.lastIndexOf('/')))
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { fatal: true })
+export const writeDurableJson = (files: FileSystem, path: string, value: unknown) => writeDurable(files, path, encoder.encode(`${JSON.stringify(value)}\n`))
+export const readJson = (files: FileSystem, path: string): unknown => JSON.parse(decoder.decode(readAll(files, path)))

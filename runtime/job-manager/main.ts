@@ -1,0 +1,175 @@
+/**
+ * The process of the JobManager: wires `JobManager` to real sockets, timers, the disk and the REST server. In a detached
+ * cluster it is the root as well: it starts the TaskManagers, watches them, and removes what the cluster leaves.
+ */
+import { rmSync, chmodSync } from 'node:fs'
+import { join } from 'node:path'
+import { decodeValue, encodeValue } from '../codec/value-codec.ts'
+import { childEnvironment } from '../deploy/child-environment.ts'
+import { dieNow, openLifeLine, tellParent } from '../deploy/child-process.ts'
+import { projectDirectories, removeClusterFiles, releaseLockOf, socketDirectoryAt } from '../deploy/cluster-directory.ts'
+import { nodeFiles } from '../deploy/node-files.ts'
+import type { JobManagerBootstrap, RootLine } from '../deploy/process-events.ts'
+import { identityOf, signal, type ProcessIdentity } from '../deploy/process-identity.ts'
+import { startTaskManagers, stopAll } from '../deploy/task-managers.ts'
+import { Supervisor } from '../deploy/supervisor.ts'
+import { EventJournal } from '../metrics/journal.ts'
+import type { FromTaskManager } from '../protocol/job-master.ts'
+import type { ToTaskManager } from '../protocol/task-executor.ts'
+import { listenForConnections, type Connection } from '../rpc/connection.ts'
+import { snapshotStore } from './checkpoint/snapshot-store.ts'
+import { WorkerCoordinatorHost } from './coordinators/worker-coordinator-host.ts'
+import { JobManager, jobManagerDefaults } from './job-manager.ts'
+import { createRestServer } from './rest/rest-server.ts'
+
+/** A TaskManager that was told to go and is still there is a zombie: it was stopped, or its disk hangs. */
+const zombieGraceMs = 2_000
+
+const lifeLine = await openLifeLine<JobManagerBootstrap>(known => {
+  if (known?.detached) return
+  if (known !== undefined) removeLeavings(known)
+  dieNow()
+})
+const { bootstrap } = lifeLine
+const { clusterId, token, projectDirectory, detached } = bootstrap
+const sockets = socketDirectoryAt(bootstrap.socketDirectory)
+const directories = projectDirectories(projectDirectory)
+
+// --- the connections of TaskManagers ---
+
+interface Peer {
+  readonly connection: Connection<ToTaskManager, FromTaskManager>
+  process: ProcessIdentity | undefined
+}
+const peers = new Map<number, Peer>()
+let nextConnection = 0
+
+function send(id: number, message: ToTaskManager): void {
+  const peer = peers.get(id)
+  if (peer === undefined) return
+  // Splits are whatever the connector's author made of them; control messages carry plain data only.
+  peer.connection.send(message.kind === 'addSplit' ? { ...message, split: encodeValue(message.split, 'split') } : message)
+  if (message.kind === 'shutdown') killLater(peer.process)
+}
+
+function receive(id: number, message: FromTaskManager): void {
+  const peer = peers.get(id)
+  if (peer !== undefined && message.kind === 'register') peer.process = identityOf(message.taskManager.pid)
+  manager.onMessage(id, message.kind === 'collect' ? { ...message, value: decodeValue(message.value as Uint8Array) } : message)
+}
+
+function killLater(process: ProcessIdentity | undefined): void {
+  if (process !== undefined) setTimeout(() => signal(process, 'SIGKILL'), zombieGraceMs).unref()
+}
+
+// --- the JobManager ---
+
+const journal = new EventJournal()
+let wakeTimer: NodeJS.Timeout | undefined
+const now = () => performance.timeOrigin + performance.now()
+const manager = new JobManager(
+  { ...jobManagerDefaults, clusterId, token, projectDirectory, epoch: bootstrap.epoch },
+  {
+    now,
+    random: () => Math.random(),
+    files: nodeFiles,
+    snapshots: snapshotStore(nodeFiles),
+    coordinatorHost: new WorkerCoordinatorHost((jobId, stream, text) => journal.append(now(), { kind: 'output', jobId, stream, text })),
+    journal,
+    send,
+    close: id => peers.get(id)?.connection.close(),
+    wakeAt(at) {
+      clearTimeout(wakeTimer)
+      if (at !== Infinity) wakeTimer = setTimeout(() => manager.tick(), Math.max(0, Math.min(at - now(), 2 ** 31 - 1)))
+    },
+    shutdown: () => (detached ? void stop() : tellParent({ kind: 'shutdown' })),
+  },
+)
+manager.start()
+
+// Connections of a TaskManager and of the CLI may come at any time from here on; they were waiting for it.
+const rest = createRestServer(manager, { token, onBug: fatal })
+const restListening = new Promise<void>((resolve, reject) => {
+  rest.once('error', reject)
+  rest.listen(sockets.rest, () => {
+    chmodSync(sockets.rest, 0o600)
+    resolve()
+  })
+})
+const [control] = await Promise.all([
+  listenForConnections<ToTaskManager, FromTaskManager>(sockets.control, token, open => {
+    const id = nextConnection++
+    const connection = open({
+      message: message => receive(id, message),
+      end: () => {
+        peers.delete(id)
+        manager.onClosed(id)
+      },
+    })
+    peers.set(id, { connection, process: undefined })
+  }),
+  restListening,
+])
+
+// --- the processes ---
+
+const supervisor = new Supervisor({
+  event(event) {
+    if (event.kind === 'ended') reportDeath(event.process, event.error)
+    else if (event.kind === 'gaveUp') journal.append(now(), { kind: 'log', level: 'error', message: `${event.process} is not started any more`, error: event.error })
+    else console.error(`${event.process}: ${event.kind}`)
+  },
+})
+if (detached) {
+  const environment = childEnvironment(process.env, bootstrap.taskManagers.passEnvironment)
+  startTaskManagers(supervisor, { clusterId, token, socketDirectory: bootstrap.socketDirectory, projectDirectory, environment, taskManagers: bootstrap.taskManagers })
+}
+lifeLine.onLine(line => {
+  const { kind, process, error } = line as RootLine
+  if (kind === 'processEnded') reportDeath(process, error)
+})
+process.on('SIGTERM', () => void stop())
+process.on('SIGINT', () => {})
+process.on('SIGHUP', () => {})
+process.on('uncaughtException', fatal)
+process.on('unhandledRejection', fatal)
+tellParent({ kind: 'ready' })
+
+/** Why a process died is known to who started it, not to the socket. */
+function reportDeath(process: string, error: RootLine['error']): void {
+  if (stopping) return
+  journal.append(now(), { kind: 'log', level: 'error', message: `${process}: ${error.message}`, error })
+}
+
+let stopping = false
+async function stop(): Promise<void> {
+  if (stopping) return
+  stopping = true
+  rest.close()
+  rest.closeAllConnections()
+  for (const { connection } of peers.values()) {
+    connection.send({ kind: 'shutdown', reason: 'the cluster is being stopped' })
+    connection.close()
+  }
+  control.close()
+  if (detached) {
+    await stopAll(supervisor, bootstrap.taskManagers.cancelGraceMs + 2_000)
+    removeLeavings(bootstrap)
+  }
+  // What is left is a thread of user code, perhaps in a blocking call, for which `exit` would wait.
+  setTimeout(() => dieNow(), 500).unref()
+  process.exit(0)
+}
+
+/** A bug of ours: on doubtful data we do not go on. A new JobManager starts from what is durable. */
+function fatal(error: unknown): void {
+  console.error(error)
+  dieNow({ code: 'PROCESS_LOST', message: `the JobManager stopped because of a bug: ${(error as Error | undefined)?.message ?? String(error)}` })
+}
+
+function removeLeavings(known: JobManagerBootstrap): void {
+  const { root, state } = projectDirectories(known.projectDirectory)
+  removeClusterFiles(projectDirectories(known.projectDirectory), known.clusterId, known.socketDirectory)
+  rmSync(join(state, known.clusterId), { recursive: true, force: true })
+  releaseLockOf(join(root, 'lock'), known.clusterId)
+}

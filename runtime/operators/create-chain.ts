@@ -1,0 +1,268 @@
+/**
+ * Builds everything that runs inside a chain, and drives it: the tree of operators of a job vertex, with neighbouring
+ * row-wise operators joined to segments. The contract with the task is `chain.ts`.
+ */
+import { assert } from '../core/assert.ts'
+import type { Batch, CheckpointBarrier } from '../core/batch.ts'
+import { MIN_TIMESTAMP, type Timestamp } from '../core/time.ts'
+import type { PollResult } from '../api/connector.ts'
+import type { OperatorTransformation } from '../graph/transformation.ts'
+import type { Chain, ChainContext, ChainMetrics, ChainSnapshot, ChainWatermarks, CreateChain } from './chain.ts'
+import { isRowWise, Segment } from './fusion/segment.ts'
+import { maxFusedOperators } from './fusion/generate.ts'
+import { KeyedProcessOperator } from './keyed-process.ts'
+import type { SnapshotRun, SnapshotSink } from './keyed-state.ts'
+import type { Operator, OperatorStats } from './operator.ts'
+import { Outputs, type Consumer } from './output.ts'
+import { ReduceOperator } from './reduce.ts'
+import { SinkOperator } from './sink.ts'
+import { SourceOperator } from './source.ts'
+import { PunctuatedTimestamps } from './timestamps.ts'
+import { WindowOperator } from './window/window-operator.ts'
+
+export const createChain: CreateChain = (context, watermarks) => new OperatorChain(context, watermarks)
+
+/** One thing that runs: an operator, or a segment of several. */
+interface Unit {
+  readonly operator: Operator
+  /** Index of its first (for a stateful one: its only) job operator. */
+  readonly index: number
+}
+
+class OperatorChain implements Chain {
+  readonly commits: boolean
+  readonly #context: ChainContext
+  /** From the head to the last. */
+  readonly #units: readonly Unit[]
+  readonly #outputs: readonly Outputs[]
+  readonly #leaves: readonly Outputs[]
+  readonly #head: Operator
+  readonly #source: SourceOperator | undefined
+  #recordsIn = 0
+  #inputWatermark: Timestamp = MIN_TIMESTAMP
+  /** Raised while something runs in here; it stays up when that throws, and then `close` has nothing to add. */
+  #running = false
+
+  constructor(context: ChainContext, watermarks: ChainWatermarks) {
+    this.#context = context
+    const { units, outputs } = build(context, watermarks)
+    this.#units = units
+    this.#outputs = outputs
+    const read = new Set(context.operators.map(operator => operator.input?.operator))
+    this.#leaves = outputs.filter((_, index) => !read.has(index))
+    this.#head = (units[0] as Unit).operator
+    this.#source = this.#head instanceof SourceOperator ? this.#head : undefined
+    this.commits = units.some(({ operator }) => operator instanceof SinkOperator && operator.commits)
+  }
+
+  open(): void {
+    this.#running = true
+    for (const { operator } of this.#units.toReversed()) operator.open?.()
+    this.#running = false
+  }
+
+  processBatch(batch: Batch, input: number): void {
+    assert(input === 0, `operator has one input, not ${input + 1}`)
+    this.#running = true
+    this.#recordsIn += batch.size
+    this.#head.processBatch(batch)
+    this.#running = false
+  }
+
+  processWatermark(timestamp: Timestamp, input: number): void {
+    assert(input === 0, `operator has one input, not ${input + 1}`)
+    // Never back, and never twice (T3).
+    if (!(timestamp > this.#inputWatermark)) return
+    this.#inputWatermark = timestamp
+    this.#running = true
+    this.#head.processWatermark(timestamp)
+    this.#running = false
+  }
+
+  processIdle(idle: boolean, input: number): void {
+    assert(input === 0, `operator has one input, not ${input + 1}`)
+    this.#running = true
+    this.#head.processIdle(idle)
+    this.#running = false
+  }
+
+  pollSource(maxRecords: number): PollResult {
+    assert(this.#source !== undefined, 'the chain has no source')
+    this.#running = true
+    const result = this.#source.poll(maxRecords)
+    this.#running = false
+    return result
+  }
+  addSplit(operatorId: string, split: unknown): void {
+    this.#sourceOf(operatorId).addSplit(split)
+  }
+  noMoreSplits(operatorId: string): void {
+    this.#sourceOf(operatorId).noMoreSplits()
+  }
+  #sourceOf(operatorId: string): SourceOperator {
+    assert(this.#source !== undefined && this.#context.operators[0]?.id === operatorId, `${operatorId} is not the source of this chain`)
+    return this.#source
+  }
+
+  onTime(now: Timestamp): Timestamp {
+    this.#running = true
+    let next = Infinity
+    for (const { operator } of this.#units) {
+      if (operator.onTime === undefined) continue
+      const at = operator.onTime(now)
+      if (at < next) next = at
+    }
+    this.#running = false
+    return next
+  }
+
+  endInput(): void {
+    this.#running = true
+    for (const { operator } of this.#units) operator.endInput?.()
+    for (const outputs of this.#outputs) outputs.flush()
+    this.#running = false
+  }
+
+  prepareSnapshot(barrier: CheckpointBarrier): void {
+    this.#running = true
+    for (const { operator } of this.#units) operator.prepareSnapshot?.(barrier)
+    for (const outputs of this.#outputs) outputs.flush()
+    this.#running = false
+  }
+
+  snapshot(_barrier: CheckpointBarrier, sink: (operatorId: string) => SnapshotSink): ChainSnapshot {
+    this.#running = true
+    const runs: SnapshotRun[] = []
+    for (const { operator, index } of this.#units) {
+      const run = operator.snapshot?.(sink(this.#context.operators[index]?.id as string))
+      if (run !== undefined) runs.push(run)
+    }
+    this.#running = false
+    return {
+      step(budget) {
+        const run = runs[0]
+        if (run?.step(budget) === true) runs.shift()
+        return runs.length === 0
+      },
+      abort() {
+        for (const run of runs.splice(0)) run.abort()
+      },
+    }
+  }
+
+  notifyCheckpointComplete(checkpointId: number): void {
+    this.#running = true
+    for (const { operator } of this.#units) operator.checkpointComplete?.(checkpointId)
+    this.#running = false
+  }
+  /** Nothing to do: what an aborted checkpoint prepared is committed with the next that completes. */
+  notifyCheckpointAborted(): void {}
+
+  maintain(): void {
+    this.#running = true
+    for (const { operator } of this.#units) operator.maintain?.()
+    this.#running = false
+  }
+
+  close(): void {
+    const failedBefore = this.#running
+    const errors: unknown[] = []
+    for (const { operator } of this.#units) {
+      try {
+        operator.close?.()
+      } catch (error) {
+        errors.push(error)
+      }
+    }
+    if (errors.length > 0 && !failedBefore) throw errors[0]
+  }
+
+  metrics(): ChainMetrics {
+    const totals = { lateRecordsDropped: 0, stateBytes: 0, stateEvictions: 0, stateLoads: 0, pendingCommittables: 0 }
+    for (const { operator } of this.#units) add(totals, operator.stats?.() ?? {})
+    let recordsOut = 0
+    for (const outputs of this.#outputs) recordsOut += outputs.recordsLeft
+    return {
+      recordsIn: this.#recordsIn,
+      recordsOut,
+      currentInputWatermark: this.#source?.watermark ?? this.#inputWatermark,
+      currentOutputWatermark: Math.min(...this.#leaves.map(outputs => outputs.watermarkSent)),
+      ...totals,
+    }
+  }
+}
+
+function add(totals: { -readonly [K in keyof OperatorStats]-?: number }, stats: OperatorStats): void {
+  for (const name of Object.keys(totals) as (keyof OperatorStats)[]) totals[name] += stats[name] ?? 0
+}
+
+/** From the last operator to the head, because an operator's outputs need those who read them. */
+function build(context: ChainContext, watermarks: ChainWatermarks): { units: Unit[]; outputs: Outputs[] } {
+  const { operators } = context
+  const transformations = operators.map(operator => context.transformation(operator.transformation) as OperatorTransformation)
+  const next = fusedNext(context, transformations)
+  const absorbed = new Set(next)
+  const units: Unit[] = []
+  const outputs: Outputs[] = []
+  /** What reads each operator inside the chain. A fused successor reads from inside its segment and is not here. */
+  const consumers: Consumer[][] = operators.map(() => [])
+  for (let index = operators.length - 1; index >= 0; index--) {
+    const job = operators[index] as (typeof operators)[number]
+    const transformation = transformations[index] as OperatorTransformation
+    outputs[index] = new Outputs({
+      index,
+      capacity: context.exchange.batchSize,
+      consumers: (consumers[index] as Consumer[]).toReversed(),
+      leaving: tag => context.output(index, tag),
+      watermarks,
+    })
+    if (absorbed.has(index)) continue
+    const operator = isRowWise(transformation) ? segmentFrom(index) : createOperator(context, job, transformation, outputs[index] as Outputs)
+    units.push({ operator, index })
+    if (job.input !== undefined) (consumers[job.input.operator] as Consumer[]).push({ tag: job.input.tag, operator })
+  }
+  return { units: units.reverse(), outputs }
+
+  function segmentFrom(first: number): Segment {
+    const members = []
+    for (let index: number | undefined = first; index !== undefined; index = next[index]) {
+      members.push({ operator: operators[index] as (typeof operators)[number], transformation: transformations[index] as OperatorTransformation, outputs: outputs[index] as Outputs })
+    }
+    return new Segment(context, members)
+  }
+}
+
+/** For each operator the one that continues it inside a segment: the only reader of its main output, and row-wise as it is. */
+function fusedNext(context: ChainContext, transformations: readonly OperatorTransformation[]): (number | undefined)[] {
+  const { operators } = context
+  const lengths = operators.map(() => 1)
+  return operators.map((_, index) => {
+    if (!isRowWise(transformations[index] as OperatorTransformation) || context.output(index, undefined) !== undefined) return undefined
+    const readers = operators.flatMap((operator, reader) => (operator.input?.operator === index && operator.input.tag === undefined ? [reader] : []))
+    const [reader] = readers
+    if (reader === undefined || readers.length > 1 || !isRowWise(transformations[reader] as OperatorTransformation)) return undefined
+    const length = (lengths[index] as number) + 1
+    if (length > maxFusedOperators) return undefined
+    lengths[reader] = length
+    return reader
+  })
+}
+
+function createOperator(context: ChainContext, job: ChainContext['operators'][number], transformation: OperatorTransformation, outputs: Outputs): Operator {
+  switch (transformation.kind) {
+    case 'source':
+      return new SourceOperator(context, job, transformation, outputs)
+    case 'timestamps':
+      return new PunctuatedTimestamps(context, job, transformation, outputs)
+    case 'reduce':
+      return new ReduceOperator(context, job, transformation, outputs)
+    case 'keyedProcess':
+      return new KeyedProcessOperator(context, job, transformation, outputs)
+    case 'window':
+      return new WindowOperator(context, job, transformation, outputs)
+    case 'sink':
+      return new SinkOperator(context, job, transformation, outputs)
+    default:
+      assert(false, `${transformation.kind} is not an operator of its own`)
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * Where an operator's records go: the other operators of the chain that read this output, and the channels if it leaves
+ * the chain. Records are gathered into batches of at most `exchange.batchSize`; everything that is not a record flushes
+ * first, so that batching cannot be seen.
+ *
+ * Several consumers of one output get the same values by reference, as in Flink with object reuse inside a chain: nobody
+ * changes a value that travels. The channels come last, because the batch is given up to them.
+ */
+import type { Batch } from '../core/batch.ts'
+import type { Timestamp } from '../core/time.ts'
+import { MIN_TIMESTAMP } from '../core/time.ts'
+import type { ChainOutput, ChainWatermarks } from './chain.ts'
+import type { Operator } from './operator.ts'
+
+export class Output {
+  readonly capacity: number
+  values: unknown[] = []
+  timestamps: Float64Array
+  size = 0
+  /** Records that left the chain here. */
+  left = 0
+  readonly #consumers: readonly Operator[]
+  readonly #leaving: ChainOutput | undefined
+
+  constructor(capacity: number, consumers: readonly Operator[], leaving: ChainOutput | undefined) {
+    this.capacity = capacity
+    this.timestamps = new Float64Array(capacity)
+    this.#consumers = consumers
+    this.#leaving = leaving
+  }
+
+  emit(value: unknown, timestamp: Timestamp): void {
+    const at = this.size
+    this.values[at] = value
+    this.timestamps[at] = timestamp
+    this.size = at + 1
+    if (at + 1 === this.capacity) this.flush()
+  }
+
+  flush(): void {
+    const size = this.size
+    if (size === 0) return
+    const batch: Batch = { size, values: this.values, timestamps: this.timestamps }
+    this.size = 0
+    for (const consumer of this.#consumers) consumer.processBatch(batch)
+    if (this.#leaving === undefined) return
+    this.left += size
+    if (size * 4 < this.capacity) {
+      // A trickle: cheaper to hand over a small copy than to give away a buffer of full size.
+      this.#leaving.emitBatch({ size, values: this.values.slice(0, size), timestamps: this.timestamps.slice(0, size) })
+      return
+    }
+    this.values = []
+    this.timestamps = new Float64Array(this.capacity)
+    this.#leaving.emitBatch(batch)
+  }
+}
+
+/** A consumer inside the chain, of the main output or of a side output. */
+export interface Consumer {
+  readonly tag: string | undefined
+  readonly operator: Operator
+}
+
+/**
+ * Everything that leaves one operator: its main output, its side outputs, and its watermarks. (What continues it inside a
+ * fused segment is not a consumer: the segment hands records and watermarks on by itself.)
+ */
+export class Outputs {
+  readonly main: Output
+  /** The last watermark that was sent. */
+  watermarkSent: Timestamp = MIN_TIMESTAMP
+  #idle = false
+  readonly #index: number
+  readonly #sides = new Map<string, Output>()
+  readonly #consumers: readonly Consumer[]
+  readonly #capacity: number
+  readonly #leaving: (tag: string | undefined) => ChainOutput | undefined
+  readonly #watermarks: ChainWatermarks
+
+  constructor(options: {
+    readonly index: number
+    readonly capacity: number
+    readonly consumers: readonly Consumer[]
+    leaving(tag: string | undefined): ChainOutput | undefined
+    readonly watermarks: ChainWatermarks
+  }) {
+    this.#index = options.index
+    this.#capacity = options.capacity
+    this.#consumers = options.consumers
+    this.#leaving = options.leaving
+    this.#watermarks = options.watermarks
+    this.main = this.#create(undefined)
+    for (const { tag } of options.consumers) if (tag !== undefined) this.side(tag)
+  }
+
+  /** Undefined if nobody reads this tag: such records are dropped silently, as in Flink (X6). */
+  side(tag: string): Output | undefined {
+    const known = this.#sides.get(tag)
+    if (known !== undefined) return known
+    const read = this.#consumers.some(consumer => consumer.tag === tag) || this.#leaving(tag) !== undefined
+    if (!read) return undefined
+    const output = this.#create(tag)
+    this.#sides.set(tag, output)
+    return output
+  }
+
+  #create(tag: string | undefined): Output {
+    const consumers = this.#consumers.filter(consumer => consumer.tag === tag).map(consumer => consumer.operator)
+    return new Output(this.#capacity, consumers, this.#leaving(tag))
+  }
+
+  flush(): void {
+    this.main.flush()
+    if (this.#sides.size > 0) for (const side of this.#sides.values()) side.flush()
+  }
+
+  /** Sends a watermark to whatever reads any output; one that does not advance is dropped (T3). */
+  watermark(timestamp: Timestamp): boolean {
+    if (!(timestamp > this.watermarkSent)) return false
+    this.watermarkSent = timestamp
+    this.flush()
+    for (const { operator } of this.#consumers) operator.processWatermark(timestamp)
+    this.#watermarks.watermark(timestamp, this.#index)
+    return true
+  }
+
+  idle(idle: boolean): void {
+    if (idle === this.#idle) return
+    this.#idle = idle
+    this.flush()
+    for (const { operator } of this.#consumers) operator.processIdle(idle)
+    this.#watermarks.idle(idle, this.#index)
+  }
+
+  get recordsLeft(): number {
+    let left = this.main.left
+    for (const side of this.#sides.values()) left += side.left
+    return left
+  }
+}

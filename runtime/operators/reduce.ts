@@ -1,0 +1,95 @@
+/**
+ * Rolling `reduce` and `sum` on a keyed stream: the first element of a key passes unchanged, every later one is combined
+ * with the accumulated value, and the result is emitted with the timestamp of the element (X2, X10).
+ *
+ * State keeps a copy of each result and the original travels: one copy per record makes both sides safe, whatever the
+ * reducer does. One that changes and returns its accumulator emits 1, 3, 6.
+ */
+import type { Batch } from '../core/batch.ts'
+import type { Timestamp } from '../core/time.ts'
+import type { JobOperator } from '../graph/job-graph.ts'
+import type { ReduceTransformation } from '../graph/transformation.ts'
+import type { ChainContext } from './chain.ts'
+import { openKeyedState } from './keyed-restore.ts'
+import { voidNamespace, type KeyedStateBackend, type SnapshotRun, type SnapshotSink, type ValueTable } from './keyed-state.ts'
+import type { Operator, OperatorStats } from './operator.ts'
+import type { Outputs } from './output.ts'
+import { own } from './ownership.ts'
+import { keyedStats } from './keyed-stats.ts'
+import { blameOf, keyError, userError, type Blame } from './user-error.ts'
+
+export const reduceState = 'reduce'
+
+export class ReduceOperator implements Operator {
+  readonly #context: ChainContext
+  readonly #id: string
+  readonly #outputs: Outputs
+  readonly #select: (value: unknown) => unknown
+  readonly #reduce: (accumulated: unknown, value: unknown) => unknown
+  readonly #copies: boolean
+  readonly #blame: Blame
+  readonly #keyBlame: Blame
+  #backend!: KeyedStateBackend
+  #table!: ValueTable
+
+  constructor(context: ChainContext, operator: JobOperator, transformation: ReduceTransformation, outputs: Outputs) {
+    this.#context = context
+    this.#id = operator.id
+    this.#outputs = outputs
+    const { key, fn } = transformation
+    this.#select = value => key.select(value)
+    this.#reduce = fn
+    this.#copies = !context.exchange.objectReuse
+    this.#blame = blameOf(context, operator, transformation, transformation.sumOf === undefined ? 'reduce' : 'sum')
+    this.#keyBlame = blameOf(context, operator, transformation, 'keyBy of')
+  }
+
+  open(): void {
+    this.#backend = openKeyedState(this.#context, this.#id, () => {})
+    this.#table = this.#backend.values(reduceState)
+  }
+
+  processBatch(batch: Batch): void {
+    const { values, timestamps, size } = batch
+    const out = this.#outputs.main
+    const backend = this.#backend
+    const table = this.#table
+    let selecting = true
+    try {
+      for (let i = 0; i < size; i++) {
+        const value = values[i]
+        selecting = true
+        backend.setCurrentKey(this.#select(value))
+        const held = table.get(voidNamespace)
+        selecting = false // An impossible key is found out by the first access.
+        const result = held === undefined ? value : this.#reduce(held, value)
+        if (result === undefined) throw new TypeError('the function returned undefined')
+        table.put(voidNamespace, this.#copies ? own(result, held) : result)
+        out.emit(result, timestamps[i] as Timestamp)
+      }
+    } catch (error) {
+      throw selecting ? keyError(error, this.#keyBlame) : userError(error, this.#blame)
+    }
+    this.#outputs.flush()
+  }
+
+  processWatermark(timestamp: Timestamp): void {
+    this.#outputs.watermark(timestamp)
+  }
+  processIdle(idle: boolean): void {
+    this.#outputs.idle(idle)
+  }
+
+  snapshot(sink: SnapshotSink): SnapshotRun {
+    return this.#backend.startSnapshot(sink)
+  }
+  maintain(): void {
+    this.#backend.maintain()
+  }
+  stats(): OperatorStats {
+    return keyedStats(this.#backend)
+  }
+  close(): void {
+    this.#backend?.close()
+  }
+}

@@ -1,0 +1,263 @@
+/**
+ * All timers of one operator and one time domain: a set of (key, timestamp), fired by ascending timestamp over all keys
+ * (M1, M3).
+ *
+ * A calendar: time is cut into pages of 1,024 ms; a heap orders the few page numbers, and inside a page every millisecond
+ * has a bit, so that the next timer is found by counting zeros and nothing is ever sorted. A page with few timers is a
+ * short sorted list instead, because timers a day ahead are often alone in theirs. Registering costs the same however far
+ * ahead the timer is or the watermark jumps; that is what the wheel of fixed reach that we measured first does not give.
+ */
+import type { Timestamp } from '../../core/time.ts'
+import { canonicalKey, type CanonicalKey } from '../../core/key-group.ts'
+
+/** Never changed after it was made: a snapshot may hold it while firing goes on. */
+export interface Timer {
+  readonly timestamp: Timestamp
+  readonly key: unknown
+  readonly canonical: CanonicalKey
+  readonly keyGroup: number
+}
+
+const pageBits = 10
+const pageSize = 1 << pageBits
+/** Timers in a page before it becomes a bitmap. */
+const longestList = 12
+
+export class TimerQueue {
+  readonly #pages = new Map<number, Page>()
+  readonly #order = new NumberHeap()
+  /** The page that was used last: timers come in runs. */
+  #recent: Page | undefined
+  #size = 0
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** False if there is such a timer already. `timestamp` is a safe integer or `Infinity`. */
+  add(timestamp: Timestamp, key: unknown, keyGroup: number): boolean {
+    const page = this.#pageFor(Math.floor(timestamp / pageSize))
+    const added = page.add({ timestamp, key, canonical: canonicalKey(key), keyGroup })
+    if (added) this.#size++
+    return added
+  }
+
+  /** An exact match; false if there is none. */
+  delete(timestamp: Timestamp, key: unknown): boolean {
+    // An emptied page stays where it is until its turn comes: taking it out of the heap would cost a search.
+    const deleted = this.#pages.get(Math.floor(timestamp / pageSize))?.delete(timestamp, canonicalKey(key)) ?? false
+    if (deleted) this.#size--
+    return deleted
+  }
+
+  /** The earliest timer's time; `Infinity` if there is none. */
+  next(): Timestamp {
+    return this.#firstPage()?.first() ?? Infinity
+  }
+
+  /** Takes out the earliest timer if its time is `until` or before. */
+  takeUntil(until: Timestamp): Timer | undefined {
+    const page = this.#firstPage()
+    if (page === undefined || page.first() > until) return undefined
+    this.#size--
+    return page.takeFirst()
+  }
+
+  *[Symbol.iterator](): Iterable<Timer> & Generator<Timer> {
+    for (const page of this.#pages.values()) yield* page.timers()
+  }
+
+  #pageFor(number: number): Page {
+    if (this.#recent?.number === number) return this.#recent
+    let page = this.#pages.get(number)
+    if (page === undefined) {
+      page = new Page(number)
+      this.#pages.set(number, page)
+      this.#order.push(number)
+    }
+    this.#recent = page
+    return page
+  }
+
+  #firstPage(): Page | undefined {
+    for (;;) {
+      const number = this.#order.peek()
+      if (number === undefined) return undefined
+      const page = this.#pages.get(number) as Page
+      if (page.size > 0) return page
+      this.#order.pop()
+      this.#pages.delete(number)
+      if (this.#recent === page) this.#recent = undefined
+    }
+  }
+}
+
+/** One timer, or all that have the same time, by key. */
+type Slot = Timer | Map<CanonicalKey, Timer>
+
+class Page {
+  readonly number: number
+  size = 0
+  readonly #base: Timestamp
+  /** Few timers: sorted by time. */
+  #list: Timer[] | undefined = []
+  /** Many timers: one bit and one slot per millisecond. */
+  #bits: Int32Array | undefined
+  #slots: Map<number, Slot> | undefined
+  /** No bit is set in a word before this one. */
+  #firstWord = 0
+
+  constructor(number: number) {
+    this.number = number
+    this.#base = number * pageSize
+  }
+
+  add(timer: Timer): boolean {
+    if (this.#list === undefined) return this.#addToSlot(timer)
+    let at = this.#list.length
+    while (at > 0 && (this.#list[at - 1] as Timer).timestamp >= timer.timestamp) {
+      at--
+      const other = this.#list[at] as Timer
+      if (other.timestamp === timer.timestamp && other.canonical === timer.canonical) return false
+    }
+    if (this.#list.length < longestList) {
+      this.#list.splice(at, 0, timer)
+      this.size++
+      return true
+    }
+    const list = this.#list
+    this.#list = undefined
+    this.#bits = new Int32Array(pageSize / 32)
+    this.#slots = new Map()
+    this.size = 0
+    for (const each of list) this.#addToSlot(each)
+    return this.#addToSlot(timer)
+  }
+
+  /** `Infinity`, the end of time, has a page to itself. */
+  #offset(timestamp: Timestamp): number {
+    return timestamp === Infinity ? 0 : timestamp - this.#base
+  }
+
+  #addToSlot(timer: Timer): boolean {
+    const offset = this.#offset(timer.timestamp)
+    const slots = this.#slots as Map<number, Slot>
+    const slot = slots.get(offset)
+    if (slot === undefined) {
+      slots.set(offset, timer)
+      const word = offset >> 5
+      ;(this.#bits as Int32Array)[word]! |= 1 << (offset & 31)
+      if (word < this.#firstWord) this.#firstWord = word
+    } else if (slot instanceof Map) {
+      if (slot.has(timer.canonical)) return false
+      slot.set(timer.canonical, timer)
+    } else {
+      if (slot.canonical === timer.canonical) return false
+      slots.set(offset, new Map([[slot.canonical, slot], [timer.canonical, timer]]))
+    }
+    this.size++
+    return true
+  }
+
+  delete(timestamp: Timestamp, canonical: CanonicalKey): boolean {
+    if (this.#list !== undefined) {
+      const at = this.#list.findIndex(timer => timer.timestamp === timestamp && timer.canonical === canonical)
+      if (at < 0) return false
+      this.#list.splice(at, 1)
+      this.size--
+      return true
+    }
+    const offset = this.#offset(timestamp)
+    const slot = (this.#slots as Map<number, Slot>).get(offset)
+    if (slot === undefined) return false
+    if (slot instanceof Map) {
+      if (!slot.delete(canonical)) return false
+      if (slot.size === 0) this.#clearSlot(offset)
+    } else {
+      if (slot.canonical !== canonical) return false
+      this.#clearSlot(offset)
+    }
+    this.size--
+    return true
+  }
+
+  #clearSlot(offset: number): void {
+    ;(this.#slots as Map<number, Slot>).delete(offset)
+    ;(this.#bits as Int32Array)[offset >> 5]! &= ~(1 << (offset & 31))
+  }
+
+  /** Only of a page that is not empty. */
+  first(): Timestamp {
+    return this.#list === undefined ? this.#base + this.#firstOffset() : (this.#list[0] as Timer).timestamp
+  }
+
+  takeFirst(): Timer {
+    this.size--
+    if (this.#list !== undefined) return this.#list.shift() as Timer
+    const offset = this.#firstOffset()
+    const slot = (this.#slots as Map<number, Slot>).get(offset) as Slot
+    if (!(slot instanceof Map)) {
+      this.#clearSlot(offset)
+      return slot
+    }
+    const [canonical, timer] = slot.entries().next().value as [CanonicalKey, Timer]
+    slot.delete(canonical)
+    if (slot.size === 0) this.#clearSlot(offset)
+    return timer
+  }
+
+  #firstOffset(): number {
+    const bits = this.#bits as Int32Array
+    while (bits[this.#firstWord] === 0) this.#firstWord++
+    const word = bits[this.#firstWord] as number
+    return (this.#firstWord << 5) + (31 - Math.clz32(word & -word))
+  }
+
+  *timers(): Generator<Timer> {
+    if (this.#list !== undefined) yield* this.#list
+    else {
+      for (const slot of (this.#slots as Map<number, Slot>).values()) {
+        if (slot instanceof Map) yield* slot.values()
+        else yield slot
+      }
+    }
+  }
+}
+
+/** A binary min-heap of distinct whole numbers. */
+class NumberHeap {
+  readonly #items: number[] = []
+
+  peek(): number | undefined {
+    return this.#items[0]
+  }
+
+  push(item: number): void {
+    const items = this.#items
+    let at = items.length
+    items.push(item)
+    while (at > 0) {
+      const parent = (at - 1) >> 1
+      if ((items[parent] as number) <= item) break
+      items[at] = items[parent] as number
+      at = parent
+    }
+    items[at] = item
+  }
+
+  pop(): void {
+    const items = this.#items
+    const last = items.pop()
+    if (last === undefined || items.length === 0) return
+    let at = 0
+    for (;;) {
+      let child = 2 * at + 1
+      if (child >= items.length) break
+      if (child + 1 < items.length && (items[child + 1] as number) < (items[child] as number)) child++
+      if ((items[child] as number) >= last) break
+      items[at] = items[child] as number
+      at = child
+    }
+    items[at] = last
+  }
+}

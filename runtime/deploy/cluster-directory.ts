@@ -235,11 +235,13 @@ function heldLock(path: string, clusterId: string, write: (path: string, identit
       write(file, next)
       renameSync(file, path)
     },
-    release() {
-      // Only our own: after a wrong clock or a restored backup it may be another's.
-      if (readLock(path)?.clusterId === clusterId) rmSync(path, { force: true })
-    },
+    release: () => releaseLockOf(path, clusterId),
   }
+}
+
+/** Removes the lock if it is this cluster's: after its root was killed, any process of the cluster may do it. */
+export function releaseLockOf(path: string, clusterId: string): void {
+  if (readLock(path)?.clusterId === clusterId) rmSync(path, { force: true })
 }
 
 /**

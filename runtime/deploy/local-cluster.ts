@@ -15,9 +15,12 @@ import {
   createProjectDirectories, createSocketDirectory, lockProject, newClusterId, projectDirectories, readClusterFile, removeClusterFiles,
   removeSocketDirectory, socketDirectoryAt, writeClusterFile, type ProjectDirectories,
 } from './cluster-directory.ts'
-import type { JobManagerBootstrap, ProcessEvent, RootLine, TaskManagerBootstrap, TaskManagersSpec } from './process-events.ts'
+import type { JobManagerBootstrap, ProcessEvent, RootLine, TaskManagersSpec } from './process-events.ts'
 import { identityOf, isAlive, ownIdentity } from './process-identity.ts'
 import { Supervisor, type ProcessSpec } from './supervisor.ts'
+import { jobManagerName, startTaskManagers, stopAll } from './task-managers.ts'
+
+export { jobManagerName }
 
 export interface LocalClusterOptions {
   /** Absolute. */
@@ -110,7 +113,12 @@ export function startLocalCluster(options: LocalClusterOptions): LocalCluster {
       for (const listener of listeners) listener(event)
     },
     line(process, line) {
-      if (process === jobManagerName && line.kind === 'ready') ready.resolve()
+      if (process !== jobManagerName) return
+      if (line.kind === 'ready') ready.resolve()
+      if (line.kind === 'shutdown') {
+        for (const listener of listeners) listener({ kind: 'shutdown' })
+        void stop(options.cancelGraceMs ?? 2_000)
+      }
     },
   })
 
@@ -146,6 +154,11 @@ export function startLocalCluster(options: LocalClusterOptions): LocalCluster {
     rmSync(join(directories.state, clusterId), { recursive: true, force: true })
     lock.release()
   }
+  const stop = async (graceMs: number): Promise<void> => {
+    if (detached) return supervisor.release()
+    await stopAll(supervisor, graceMs)
+    cleanUp()
+  }
   return {
     clusterId,
     restSocket: sockets.rest,
@@ -155,11 +168,7 @@ export function startLocalCluster(options: LocalClusterOptions): LocalCluster {
       listeners.add(listener)
       return () => void listeners.delete(listener)
     },
-    async stop(graceMs) {
-      if (detached) return supervisor.release()
-      await stopAll(supervisor, graceMs)
-      cleanUp()
-    },
+    stop,
     kill() {
       supervisor.signal('SIGKILL')
       cleanUp()
@@ -176,55 +185,6 @@ export function findCluster(projectDirectory: string): ClusterInfo | undefined {
   return { clusterId, restSocket, token, rootPid: file.root.pid, detached, created }
 }
 
-export const jobManagerName = 'jobmanager'
-
-export interface TaskManagersContext {
-  readonly clusterId: string
-  readonly token: string
-  readonly socketDirectory: string
-  readonly projectDirectory: string
-  readonly environment: Readonly<Record<string, string>>
-  readonly taskManagers: TaskManagersSpec
-}
-
-/** Starts all TaskManagers at once. One that dies is replaced by one with a new name: the old one's messages cannot be taken for the new one's. */
-export function startTaskManagers(supervisor: Supervisor, context: TaskManagersContext): void {
-  const { clusterId, token, socketDirectory, projectDirectory, environment, taskManagers } = context
-  const { logs } = projectDirectories(projectDirectory)
-  let number = 0
-  const spec = (): ProcessSpec => {
-    const name = `tm-${++number}`
-    return {
-      name,
-      entry: 'task-manager',
-      clusterId,
-      projectDirectory,
-      logFile: join(logs, `${name}.log`),
-      environment,
-      bootstrap: () => ({
-        clusterId, token, id: name, slots: taskManagers.slotsEach, socketDirectory, projectDirectory,
-        memoryLimit: taskManagers.memoryLimit, cancelGraceMs: taskManagers.cancelGraceMs,
-      }) satisfies TaskManagerBootstrap,
-      next: spec,
-    }
-  }
-  for (let i = 0; i < taskManagers.count; i++) {
-    const first = spec()
-    rmSync(first.logFile, { force: true })
-    supervisor.start(first)
-  }
-}
-
-/** The JobManager first: it tells the TaskManagers to end their tasks. */
-export async function stopAll(supervisor: Supervisor, graceMs: number): Promise<void> {
-  const force = setTimeout(() => supervisor.signal('SIGKILL'), graceMs)
-  supervisor.signal('SIGTERM', [jobManagerName])
-  await supervisor.ended(jobManagerName)
-  supervisor.signal('SIGTERM')
-  await supervisor.ended()
-  clearTimeout(force)
-}
-
 /** What a root that was killed left behind: working copies of state, temporary locks, sockets. We hold the lock, so nobody uses them. */
 function removeRemains(directories: ProjectDirectories): void {
   const last = readClusterFile(directories)
@@ -232,7 +192,8 @@ function removeRemains(directories: ProjectDirectories): void {
     removeSocketDirectory(last.socketDirectory)
     rmSync(directories.clusterFile, { force: true })
   }
-  rmSync(directories.state, { recursive: true, force: true })
+  // A job store belongs to one cluster; going on with a job of the last one is for a savepoint or a retained checkpoint.
+  for (const directory of [directories.state, directories.jobs]) rmSync(directory, { recursive: true, force: true })
   createProjectDirectories(join(directories.root, '..'))
 }
 
@@ -244,6 +205,8 @@ function describe(event: ProcessEvent): string {
       return event.error.message
     case 'restarting':
       return `${event.process} is started again${event.delayMs === 0 ? '' : ` in ${event.delayMs} ms`}`
+    case 'shutdown':
+      return 'the cluster is being stopped: somebody asked for it'
     case 'gaveUp':
       return `${event.process} is not started any more: ${event.error.message}`
   }

@@ -44,6 +44,8 @@ export interface TaskManagersSpec {
 /** Child to parent, on descriptor 3. */
 export type ChildLine =
   | { readonly kind: 'ready' }
+  /** The JobManager was asked to end the cluster (`DELETE /cluster`), which is the root's to do. */
+  | { readonly kind: 'shutdown' }
   /** Last words: why it is about to end itself. */
   | { readonly kind: 'dying'; readonly error: ErrorData }
 
@@ -55,5 +57,7 @@ export type ProcessEvent =
   | { readonly kind: 'started'; readonly process: string; readonly pid: number }
   | { readonly kind: 'ended'; readonly process: string; readonly pid: number; readonly error: ErrorData }
   | { readonly kind: 'restarting'; readonly process: string; readonly delayMs: number }
+  /** Somebody asked the JobManager to end the cluster; it is being stopped. */
+  | { readonly kind: 'shutdown' }
   /** It died again and again right after it was started, and is not started any more. */
   | { readonly kind: 'gaveUp'; readonly process: string; readonly error: ErrorData }

@@ -30,7 +30,7 @@ export interface ProcessSpec {
 }
 
 export interface SupervisorEvents {
-  event(event: ProcessEvent): void
+  event(event: Exclude<ProcessEvent, { kind: 'shutdown' }>): void
   line?(process: string, line: ChildLine): void
 }
 

@@ -17,7 +17,7 @@ import { EventJournal } from '../metrics/journal.ts'
 import type { FromTaskManager } from '../protocol/job-master.ts'
 import type { ToTaskManager } from '../protocol/task-executor.ts'
 import { listenForConnections, type Connection } from '../rpc/connection.ts'
-import { snapshotStore } from './checkpoint/snapshot-store.ts'
+import { SnapshotDirectory } from './checkpoint/snapshot-directory.ts'
 import { WorkerCoordinatorHost } from './coordinators/worker-coordinator-host.ts'
 import { JobManager, jobManagerDefaults } from './job-manager.ts'
 import { createRestServer } from './rest/rest-server.ts'
@@ -73,7 +73,7 @@ const manager = new JobManager(
     now,
     random: () => Math.random(),
     files: nodeFiles,
-    snapshots: snapshotStore(nodeFiles),
+    snapshots: new SnapshotDirectory(nodeFiles),
     coordinatorHost: new WorkerCoordinatorHost((jobId, stream, text) => journal.append(now(), { kind: 'output', jobId, stream, text })),
     journal,
     send,

@@ -2,22 +2,19 @@
  * Writes the files of snapshots where it is called. The embedded cluster and the simulator use it as it is; in a real
  * TaskManager it runs in a thread of its own (`threaded-snapshot-files.ts`).
  */
-import { createHash } from 'node:crypto'
 import { errorToData, type ErrorData } from '../core/errors.ts'
 import type { FileSystem } from '../core/files.ts'
 import type { SnapshotBlock, SnapshotFile } from '../protocol/slot.ts'
-import { SnapshotFileWriter, type CreateHasher } from '../state/snapshot/snapshot-file.ts'
+import { SnapshotFileWriter } from '../state/snapshot/snapshot-file.ts'
 import type { SnapshotFiles } from './slot-runner.ts'
 
 export class DirectSnapshotFiles implements SnapshotFiles {
   readonly #files: FileSystem
-  readonly #createHasher: CreateHasher
   /** A file that failed is remembered until it is finished or dropped: that is when somebody can be told. */
   readonly #writers = new Map<string, SnapshotFileWriter | { readonly error: ErrorData }>()
 
-  constructor(files: FileSystem, createHasher: CreateHasher = () => createHash('sha256')) {
+  constructor(files: FileSystem) {
     this.#files = files
-    this.#createHasher = createHasher
   }
 
   write(path: string, block: SnapshotBlock, taken: () => void): void {
@@ -45,7 +42,7 @@ export class DirectSnapshotFiles implements SnapshotFiles {
       let writer = this.#writers.get(path)
       if (writer === undefined) {
         this.#files.makeDirectory(path.slice(0, path.lastIndexOf('/')))
-        writer = new SnapshotFileWriter(this.#files, path, this.#createHasher)
+        writer = new SnapshotFileWriter(this.#files, path)
         this.#writers.set(path, writer)
       }
       if (writer instanceof SnapshotFileWriter) work(writer)

@@ -1,7 +1,7 @@
 /** The thread's side of `threaded-snapshot-files.ts`. */
 import type { MessagePort } from 'node:worker_threads'
 import { DirectSnapshotFiles } from './direct-snapshot-files.ts'
-import { nodeFiles } from './node-files.ts'
+import { nodeFiles } from '../deploy/node-files.ts'
 import type { FromFilesThread, ToFilesThread } from './slot-messages.ts'
 
 export function runSnapshotThread(port: MessagePort): void {

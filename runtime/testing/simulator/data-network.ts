@@ -1,0 +1,78 @@
+/**
+ * The data plane between simulated slots: what `network/` does with Unix sockets. Frames between two slots arrive in
+ * order, after a delay; slots of different attempts never hear each other; what was sent to a slot that is not there yet
+ * waits for it, as a consumer's connection attempts do; a slot that goes away breaks its links.
+ */
+import type { Fence } from '../../core/ids.ts'
+import { sameFence } from '../../core/ids.ts'
+import type { SlotMail } from '../../protocol/slot.ts'
+import type { VirtualTime } from './virtual-time.ts'
+
+export interface SlotEnd {
+  readonly socket: string
+  readonly fence: Fence
+  /** Logical number in its job. */
+  readonly slot: number
+  receive(mail: SlotMail): void
+}
+
+interface Waiting {
+  readonly from: SlotEnd
+  readonly frame: Uint8Array
+}
+
+export class DataNetwork {
+  readonly #time: VirtualTime
+  readonly #delay: () => number
+  readonly #ends = new Map<string, SlotEnd>()
+  readonly #waiting = new Map<string, Waiting[]>()
+  /** When the last frame of a link arrives, so that the next one is not before it. */
+  readonly #lastArrival = new Map<string, number>()
+  /** Who has talked to whom. */
+  readonly #links = new Map<SlotEnd, Set<SlotEnd>>()
+
+  constructor(time: VirtualTime, delay: () => number) {
+    this.#time = time
+    this.#delay = delay
+  }
+
+  join(end: SlotEnd): void {
+    this.#ends.set(end.socket, end)
+    this.#links.set(end, new Set())
+    const waiting = this.#waiting.get(end.socket) ?? []
+    this.#waiting.delete(end.socket)
+    for (const { from, frame } of waiting) if (this.#ends.get(from.socket) === from) this.send(from, end.socket, frame)
+  }
+
+  send(from: SlotEnd, socket: string, frame: Uint8Array): void {
+    const to = this.#ends.get(socket)
+    if (to === undefined || !sameFence(to.fence, from.fence)) {
+      const waiting = (this.#waiting.get(socket) ?? []).filter(each => sameFence(each.from.fence, from.fence))
+      this.#waiting.set(socket, [...waiting, { from, frame }])
+      return
+    }
+    this.#links.get(from)?.add(to)
+    this.#links.get(to)?.add(from)
+    this.#deliver(from, to, { kind: 'frame', from: from.slot, frame })
+  }
+
+  /** The slot is gone. `broken`: not because it was done, so whoever was linked to it learns of it. */
+  leave(end: SlotEnd, broken: boolean): void {
+    if (this.#ends.get(end.socket) === end) this.#ends.delete(end.socket)
+    const linked = this.#links.get(end) ?? new Set()
+    this.#links.delete(end)
+    for (const other of linked) {
+      this.#links.get(other)?.delete(end)
+      if (broken) this.#deliver(end, other, { kind: 'linkLost', from: end.slot, reason: 'the other slot is gone' })
+    }
+  }
+
+  #deliver(from: SlotEnd, to: SlotEnd, mail: SlotMail): void {
+    const link = `${from.socket} ${to.socket}`
+    const at = Math.max(this.#time.now + this.#delay(), this.#lastArrival.get(link) ?? 0)
+    this.#lastArrival.set(link, at)
+    this.#time.at(at, () => {
+      if (this.#ends.get(to.socket) === to) to.receive(mail)
+    })
+  }
+}

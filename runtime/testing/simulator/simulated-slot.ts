@@ -1,0 +1,154 @@
+/**
+ * A slot in the one thread of a simulated cluster: the same `Slot` as in a worker, with virtual time and a simulated data
+ * plane behind its door. Each deployment evaluates the job anew, as each worker does.
+ */
+import { errorToData } from '../../core/errors.ts'
+import type { FileSystem } from '../../core/files.ts'
+import type { Random } from '../../core/random.ts'
+import { executionPlan } from '../../graph/plan.ts'
+import { translate } from '../../graph/translate.ts'
+import type { JobDefinition } from '../../graph/transformation.ts'
+import { createChain } from '../../operators/create-chain.ts'
+import type { SlotDeployment, SlotMail } from '../../protocol/slot.ts'
+import type { SlotFaults } from '../../slot/faults.ts'
+import { Slot } from '../../slot/slot.ts'
+import { openKeyedState } from '../../state/open-keyed-state.ts'
+import { openRestored } from '../../state/snapshot/restored-state.ts'
+import type { RunningSlot, SlotEvents, SlotRunner } from '../../task-manager/slot-runner.ts'
+import type { DataNetwork, SlotEnd } from './data-network.ts'
+import type { VirtualTime } from './virtual-time.ts'
+
+export interface SlotWorld {
+  readonly time: VirtualTime
+  readonly network: DataNetwork
+  readonly files: FileSystem
+  readonly random: Random
+  /** Evaluates the job of a deployment; a new copy of its functions each time. */
+  evaluate(deployment: SlotDeployment): JobDefinition
+  /** How long a turn takes, ms. */
+  turnTime(): number
+  readonly faults?: SlotFaults
+}
+
+export class SimulatedSlot implements SlotRunner {
+  readonly #world: SlotWorld
+  readonly #socket: string
+  #running: Running | undefined
+
+  constructor(world: SlotWorld, socket: string) {
+    this.#world = world
+    this.#socket = socket
+  }
+
+  start(deployment: SlotDeployment, events: SlotEvents): RunningSlot {
+    this.#running = new Running(this.#world, this.#socket, deployment, events)
+    return this.#running
+  }
+
+  /** The process is killed: nothing is said to anybody but by the broken links. */
+  kill(): void {
+    this.#running?.kill()
+  }
+}
+
+class Running implements RunningSlot {
+  readonly #world: SlotWorld
+  readonly #deployment: SlotDeployment
+  readonly #events: SlotEvents
+  readonly #end: SlotEnd
+  #slot: Slot | undefined
+  #early: SlotMail[] = []
+  #cancelTurn: (() => void) | undefined
+  #turnAt = Infinity
+  #over = false
+  #cancelled = false
+
+  constructor(world: SlotWorld, socket: string, deployment: SlotDeployment, events: SlotEvents) {
+    this.#world = world
+    this.#deployment = deployment
+    this.#events = events
+    this.#end = { socket, fence: deployment.fence, slot: deployment.slot, receive: mail => this.receive(mail) }
+    world.time.after(world.turnTime(), () => this.#load())
+  }
+
+  receive(mail: SlotMail): void {
+    if (this.#over) return
+    if (mail.kind === 'cancel') this.#cancelled = true
+    if (this.#slot === undefined) this.#early.push(mail)
+    else {
+      this.#slot.receive(mail)
+      this.#plan(this.#world.time.now + this.#world.turnTime())
+    }
+  }
+
+  /** Reports are not held back here: nothing between a simulated slot and its TaskManager can fill up. */
+  taken(): void {}
+
+  kill(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#cancelTurn?.()
+    this.#world.network.leave(this.#end, true)
+  }
+
+  #load(): void {
+    if (this.#over) return
+    const { time, network, files, random } = this.#world
+    const deployment = this.#deployment
+    try {
+      const definition = this.#world.evaluate(deployment)
+      const graph = translate(definition, deployment.config)
+      this.#slot = new Slot(
+        {
+          now: () => time.now,
+          random: () => random.next(),
+          files,
+          send: (slot, frame) => network.send(this.#end, deployment.peers[slot] as string, frame),
+          report: report => {
+            if (!this.#over) this.#events.report(report, undefined)
+          },
+          openKeyedState: options => openKeyedState(options, `/state/${this.#end.socket}`, () => time.now),
+          openRestored: (restore, subtask) => openRestored(files, restore, subtask),
+        },
+        definition,
+        graph,
+        executionPlan(graph),
+        deployment,
+        createChain,
+        this.#world.faults === undefined ? {} : { faults: this.#world.faults },
+      )
+    } catch (error) {
+      this.#finish(errorToData(error, 'JOB_BUILD_FAILED'))
+      return
+    }
+    network.join(this.#end)
+    for (const mail of this.#early) this.#slot.receive(mail)
+    this.#early = []
+    this.#plan(time.now)
+  }
+
+  #plan(at: number): void {
+    if (this.#over || at >= this.#turnAt) return
+    this.#cancelTurn?.()
+    this.#turnAt = at
+    this.#cancelTurn = this.#world.time.at(at, () => this.#turn())
+  }
+
+  #turn(): void {
+    this.#turnAt = Infinity
+    const slot = this.#slot as Slot
+    const result = slot.turn()
+    if (slot.ended) this.#finish(undefined)
+    else if (result.kind === 'more') this.#plan(this.#world.time.now + this.#world.turnTime())
+    else if (result.at !== Infinity) this.#plan(result.at)
+  }
+
+  #finish(error: ReturnType<typeof errorToData> | undefined): void {
+    if (this.#over) return
+    this.#over = true
+    this.#cancelTurn?.()
+    this.#slot?.dispose()
+    this.#world.network.leave(this.#end, this.#cancelled || error !== undefined)
+    this.#events.ended(error)
+  }
+}

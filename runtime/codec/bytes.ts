@@ -16,6 +16,9 @@ export class DecodeError extends Error {
 /** A buffer that grew beyond this is dropped with its contents, so that one giant record does not stay for ever. */
 const keptCapacity = 1024 * 1024
 
+/** Written by a loop and not natively; the header of text this short is one byte. */
+const shortText = 40
+
 // Columns are written with the machine's own byte order.
 assert(new Uint8Array(new Uint32Array([1]).buffer)[0] === 1, 'the machine is big-endian')
 
@@ -84,7 +87,24 @@ export class ByteWriter {
 
   /** Any text, lone surrogates included, with its length in front. */
   string(text: string): void {
-    this.ensure(text.length * 3 + 16)
+    const { length } = text
+    this.ensure(length * 3 + 16)
+    if (length < shortText) {
+      // Its header is one byte, and a loop is faster than a native call.
+      const { bytes } = this
+      let at = this.length
+      bytes[at++] = length * 2
+      let all = 0
+      for (let i = 0; i < length; i++) {
+        const code = text.charCodeAt(i)
+        all |= code
+        bytes[at++] = code
+      }
+      if (all < 0x80) {
+        this.length = at
+        return
+      }
+    }
     if (text.isWellFormed()) {
       // The length comes first and is not known: written for the usual case (one byte a unit), moved if it was not.
       const start = this.length
@@ -124,15 +144,19 @@ export class ByteWriter {
 /** Reads what `ByteWriter` wrote. Whatever is not there is a `DecodeError`, never a read beyond the end. */
 export class ByteReader {
   readonly bytes: Uint8Array
-  readonly view: DataView
   readonly end: number
   position: number
+  #view: DataView | undefined
 
   constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
     this.bytes = bytes
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.position = start
     this.end = end
+  }
+
+  /** Made when it is first needed: it costs more than reading a small value. */
+  get view(): DataView {
+    return (this.#view ??= new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength))
   }
 
   /** Moves over `count` bytes and returns where they began. */
@@ -144,7 +168,10 @@ export class ByteReader {
   }
 
   u8(): number {
-    return this.bytes[this.skip(1)] as number
+    const { position } = this
+    if (position >= this.end) throw new DecodeError(`cut short at ${position}`)
+    this.position = position + 1
+    return this.bytes[position] as number
   }
 
   u32(): number {
@@ -188,6 +215,16 @@ export class ByteReader {
     const length = Math.floor(header / 2)
     const start = this.skip(length)
     return header % 2 === 1 ? textCodec.readUcs2(this.bytes, start, start + length) : textCodec.readUtf8(this.bytes, start, start + length)
+  }
+
+  /** Moves over `text` if that is what `ByteWriter.string` wrote here; only for ASCII below 64 characters. */
+  skipAscii(text: string): boolean {
+    const { bytes, position } = this
+    const { length } = text
+    if (bytes[position] !== length * 2 || length >= 64 || length >= this.end - position) return false
+    for (let i = 0; i < length; i++) if (bytes[position + 1 + i] !== text.charCodeAt(i)) return false
+    this.position = position + 1 + length
+    return true
   }
 
   get atEnd(): boolean {

@@ -83,7 +83,7 @@ for (const [name, make] of pairs) {
     const stream = fc.oneof(fc.array(fc.array(record, { maxLength: 12 }), { maxLength: 4 }), fc.array(fc.array(flat, { maxLength: 12 }), { maxLength: 4 }))
     fc.assert(fc.property(stream, batches => {
       expect(send(make(), batches).difference).toBeUndefined()
-    }), { seed, numRuns: 500 })
+    }), { seed, numRuns: 1000 })
   })
 
   test(`${name}: timestamps arrive, and take no room when there are none`, () => {

@@ -12,6 +12,7 @@ import { ByteReader, ByteWriter, DecodeError } from './bytes.ts'
 import { packBinHeader, type Unpacker } from './msgpack.ts'
 import { recordLoops, type ColumnBuffers, type ColumnData, type RecordLoops } from './record-loops.ts'
 import { hasPresence, type Column, type Shape } from './shape.ts'
+import { presence, seenSort, sort } from './sorts.ts'
 import { text as textCodec } from './text.ts'
 import { ValueReader, ValueWriter } from './value.ts'
 
@@ -64,6 +65,25 @@ class ColumnOut implements ColumnBuffers {
     }
     this.text = ''
     this.count = 0
+  }
+
+  /** Whether the values that were filled in need this column and no narrower one; false where that is not known. */
+  isExact(records: number): boolean {
+    const { column, count } = this
+    if (column.kind === 'any' || column.absent & sort.missing) return false
+    if (hasPresence(column)) {
+      let unseen = column.absent
+      for (let i = 0; i < records && unseen !== 0; i++) {
+        const code = ((this.presence[i >> 2] as number) >> ((i & 3) << 1)) & 3
+        if (code !== presence.value) unseen &= ~(code === presence.null ? sort.null : sort.undefined)
+      }
+      if (unseen !== 0) return false
+      if (column.kind === 'none') return true
+    }
+    if (count === 0) return column.kind === 'none'
+    if (column.kind !== 'f64') return true
+    for (let i = 0; i < count; i++) if (seenSort(this.f64[i]) === sort.f64) return true
+    return false
   }
 
   write(out: ByteWriter, records: number): void {
@@ -257,6 +277,11 @@ export class ColumnSetOut {
   fill(values: readonly unknown[], records: number): boolean {
     for (const column of this.#columns) column.begin(records)
     return this.#loops.fill(values, records, this.#columns) === -1
+  }
+
+  /** After `fill`: whether these records alone would have led to this very shape. False where that is not known. */
+  isExact(records: number): boolean {
+    return records > 0 && this.#columns.every(column => column.isExact(records))
   }
 
   write(out: ByteWriter, records: number): void {

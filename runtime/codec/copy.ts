@@ -3,7 +3,7 @@
  * all of them are flat objects of one shape, so a copier writes itself a function for the shape that it sees.
  */
 import { maxValueDepth, isBufferPrototype, typedArrayIndex } from './kinds.ts'
-import { canGenerate } from './record-loops.ts'
+import { canGenerate, propertyText } from './code-generation.ts'
 import { nodeBuffer, text as textCodec } from './text.ts'
 import { unsupportedSignal, unsupportedValue } from './unsupported.ts'
 import { define, refuseHidden } from './value.ts'
@@ -45,7 +45,7 @@ export function createCopier({ what = 'record', ownText: owned = false }: Copier
       const names = Object.keys(value)
       if (shapesLeft > 0 && names.length <= maxNames) {
         shapesLeft--
-        copyKnown = generateCopy(names, deep, textOf)
+        copyKnown = generateCopy(value as Record<string, unknown>, names, deep, textOf)
       }
     }
     return guarded(value, what, textOf)
@@ -80,13 +80,17 @@ export function createCopier({ what = 'record', ownText: owned = false }: Copier
 const maxShapesPerCopier = 8
 const maxNames = 64
 
-/** A function that copies an object with exactly these properties, and says undefined to any other. Only names go into the text. */
-function generateCopy(names: readonly string[], deep: Copier, textOf: (text: string) => string): (value: object) => unknown {
+/**
+ * A function that copies an object with exactly these properties, and says undefined to any other. What `sample` holds decides
+ * what is looked for first, nothing else. Only names go into the text.
+ */
+function generateCopy(sample: Readonly<Record<string, unknown>>, names: readonly string[], deep: Copier, textOf: (text: string) => string): (value: object) => unknown {
   const lines = names.map((name, i) => `const v${i} = r[${JSON.stringify(name)}]`)
   const properties = names.map((name, i) => {
+    const type = typeof sample[name]
     const v = `v${i}`
-    const copied = `typeof ${v} === 'object' ? (${v} === null ? null : deep(${v})) : typeof ${v} === 'string' ? ${textOf === keepText ? v : `textOf(${v})`} : typeof ${v} === 'function' || typeof ${v} === 'symbol' ? deep(${v}) : ${v}`
-    return `${name === '__proto__' ? '["__proto__"]' : JSON.stringify(name)}: ${copied}`
+    const asIs = type === 'number' || type === 'boolean' || (type === 'string' && textOf === keepText)
+    return propertyText(name, asIs ? `typeof ${v} === '${type}' ? ${v} : deep(${v})` : type === 'string' ? `typeof ${v} === 'string' ? textOf(${v}) : deep(${v})` : `deep(${v})`)
   })
   const body = `'use strict'
 return function copy(r) {

@@ -47,7 +47,7 @@ export class RecordEncoder {
     writeTimestamps(out, timestamps, size)
     for (let i = 0; i < size; i++) {
       const start = out.length
-      if (survivesMsgpack(values[i], 0)) packBin(out, this.#packr.pack(values[i]))
+      if (survivesMsgpack(values[i], 0, i === 0)) packBin(out, this.#packr.pack(values[i]))
       else this.#packOwn(values[i])
       if (out.length - start > maxRecordBytes) throw new FlinkError('RECORD_TOO_LARGE', `a record takes more than ${maxRecordBytes / 1024 / 1024} MiB`)
     }
@@ -104,7 +104,7 @@ export class RecordDecoder {
 }
 
 /** Whether msgpackr gives this back equal. Anything doubtful is left to our own format, which also finds what is unsupported. */
-function survivesMsgpack(value: unknown, depth: number): boolean {
+function survivesMsgpack(value: unknown, depth: number, first: boolean): boolean {
   switch (typeof value) {
     case 'string':
       return value.isWellFormed()
@@ -123,15 +123,18 @@ function survivesMsgpack(value: unknown, depth: number): boolean {
   if (prototype === Array.prototype && Array.isArray(value)) {
     // `match` returns arrays with more than their items.
     if ((value as { index?: unknown }).index !== undefined) return false
-    for (let i = 0; i < value.length; i++) if (!survivesMsgpack(value[i], depth + 1)) return false
+    for (let i = 0; i < value.length; i++) if (!survivesMsgpack(value[i], depth + 1, first)) return false
     return true
   }
   if (prototype !== Object.prototype) return false
   const names = Object.keys(value)
-  if (Reflect.ownKeys(value).length !== names.length) return false
+  // What an object can hide is looked for on the first record of a frame, as with columns.
+  if (first) {
+    if (Reflect.ownKeys(value).length !== names.length) return false
+    for (const name of names) if (Object.getOwnPropertyDescriptor(value, name)?.get !== undefined) return false
+  }
   for (const name of names) {
-    const descriptor = Object.getOwnPropertyDescriptor(value, name)
-    if (name === '__proto__' || !name.isWellFormed() || descriptor?.get !== undefined || !survivesMsgpack(descriptor?.value, depth + 1)) return false
+    if (name === '__proto__' || !name.isWellFormed() || !survivesMsgpack((value as Record<string, unknown>)[name], depth + 1, first)) return false
   }
   return true
 }

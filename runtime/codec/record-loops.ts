@@ -5,6 +5,7 @@
  *
  * Generated text contains nothing from data but names, as `JSON.stringify` writes them.
  */
+import { canGenerate, propertyText } from './code-generation.ts'
 import { hasPresence, shapeText, type Column, type Shape } from './shape.ts'
 import { presence, sort } from './sorts.ts'
 import { define, refuseHidden, type ValueReader, type ValueWriter } from './value.ts'
@@ -43,14 +44,6 @@ export interface RecordLoops {
   /** @throws DecodeError */
   build(records: number, columns: readonly ColumnData[]): unknown[]
 }
-
-export const canGenerate: boolean = (() => {
-  try {
-    return new Function('return true')() as boolean
-  } catch {
-    return false
-  }
-})()
 
 /** Shapes whose loops are kept; a job has a few dozen. When there are more, all are dropped and made again on demand. */
 const keptShapes = 256
@@ -195,8 +188,7 @@ function buildText({ layout, columns }: Shape): string {
   })
   if (layout === 'single') lines.push('out.push(v0)')
   else {
-    // In brackets, `__proto__` is a name like any other.
-    const property = (column: Column, c: number) => (column.name === '__proto__' ? `["__proto__"]: v${c}` : `${JSON.stringify(column.name)}: v${c}`)
+    const property = (column: Column, c: number) => propertyText(column.name, `v${c}`)
     const whole = `{ ${columns.map(property).join(', ')} }`
     const maybe = columns.flatMap((column, c) => (isOptional(column) ? [c] : []))
     if (maybe.length === 0) lines.push(`out.push(${whole})`)

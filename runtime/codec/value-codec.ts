@@ -63,8 +63,8 @@ export function appendValue(writer: ValueWriter, value: unknown, what: string): 
 export function encodeEntries(keys: readonly unknown[], values: readonly unknown[], what = 'state'): Uint8Array {
   const count = keys.length
   assert(values.length === count && count <= maxRecordsPerFrame, `a page of ${count} keys and ${values.length} values`)
-  const keyColumns = fill(keys, what)
-  const valueColumns = fill(values, what)
+  const keyColumns = fill(keys, recentKeys, what)
+  const valueColumns = fill(values, recentValues, what)
   scratch.reset()
   scratch.u8(entriesVersion)
   packArrayHeader(scratch, 3 + keyColumns.bins + valueColumns.bins)
@@ -93,15 +93,28 @@ export function decodeEntries(bytes: Uint8Array): { readonly keys: unknown[]; re
   return { keys, values }
 }
 
+/** Columns that were used lately, tried first; a page of another shape takes the place of the oldest. Keys and values apart: both are filled at once. */
+type Recent = ColumnSetOut[]
+const recentKeys: Recent = []
+const recentValues: Recent = []
+const keptColumns = 4
+/** Columns of a larger page are not kept: their buffers are as large. */
+const keptPage = 4096
+
 /** Columns of exactly the shape that these values have: what a page looks like must not depend on the page before. */
-function fill(values: readonly unknown[], what: string): ColumnSetOut {
+function fill(values: readonly unknown[], recent: Recent, what: string): ColumnSetOut {
   try {
+    for (const columns of recent) if (columns.fill(values, values.length) && columns.isExact(values.length)) return columns
     const inference = new ShapeInference()
     for (let i = 0; i < values.length; i++) inference.add(values[i])
     let columns = new ColumnSetOut(inference.shape(), true)
-    if (columns.fill(values, values.length)) return columns
-    columns = new ColumnSetOut(anyShape, true)
-    assert(columns.fill(values, values.length), 'an entry fits no shape')
+    if (!columns.fill(values, values.length)) {
+      columns = new ColumnSetOut(anyShape, true)
+      assert(columns.fill(values, values.length), 'an entry fits no shape')
+    } else if (values.length <= keptPage && columns.isExact(values.length)) {
+      recent.unshift(columns)
+      if (recent.length > keptColumns) recent.pop()
+    }
     return columns
   } catch (error) {
     throw error === unsupportedSignal ? refuseFirst(values, values.length, what) : error

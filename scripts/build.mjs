@@ -18,6 +18,7 @@ const staleChunkAge = 10 * 60_000
 
 const entries = [
   'cli/main.ts',
+  'cli/commands.ts',
   'cli/bundle/compile-worker.ts',
   'runtime/index.ts',
   'runtime/connectors/file.ts',

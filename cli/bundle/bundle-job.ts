@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { context, type BuildFailure, type Location, type Message, type Metafile, type Plugin } from 'esbuild'
 import { FlinkError, type SourcePosition } from '../../runtime/core/errors.ts'
 import { didYouMean } from '../output/did-you-mean.ts'
@@ -41,10 +42,9 @@ export async function openBundler(options: { readonly projectDirectory: string; 
     platform: 'node',
     target: 'node22',
     packages: 'external',
-    sourcemap: 'linked',
-    sourcesContent: true,
-    // Operators are named after functions, and stack traces too.
-    keepNames: false,
+    // The JobManager copies the bundle to pin it: the map travels inside, and its sources are absolute.
+    sourcemap: 'inline',
+    sourceRoot: pathToFileURL(`${directory}/`).href,
     metafile: true,
     write: false,
     logLevel: 'silent',
@@ -55,9 +55,7 @@ export async function openBundler(options: { readonly projectDirectory: string; 
       const { outputFiles, metafile } = await build.rebuild().catch((error: unknown) => {
         throw bundleError(error, jobFile, projectDirectory)
       })
-      const code = outputFiles.find(file => file.path.endsWith('.mjs'))!
-      const map = outputFiles.find(file => file.path.endsWith('.map'))!
-      return writeBundle(directory, code.text, map.text, inputsOf(metafile, projectDirectory))
+      return writeBundle(directory, outputFiles[0]!.contents, inputsOf(metafile, projectDirectory))
     },
     dispose: () => build.dispose(),
   }
@@ -75,26 +73,21 @@ const runningInstallation: Plugin = {
   },
 }
 
-function writeBundle(directory: string, code: string, map: string, inputs: readonly string[]): JobBundle {
+function writeBundle(directory: string, code: Uint8Array, inputs: readonly string[]): JobBundle {
   const hash = createHash('sha256').update(code).digest('hex').slice(0, 16)
   const path = join(directory, `${hash}.mjs`)
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     if (existsSync(path)) utimesSync(path, new Date(), new Date())
     else {
-      writeWhole(`${path}.map`, map)
-      writeWhole(path, code.replace(/\n\/\/# sourceMappingURL=job\.mjs\.map\s*$/, `\n//# sourceMappingURL=${hash}.mjs.map\n`))
+      const temporary = `${path}.${process.pid}.tmp`
+      writeFileSync(temporary, code, { mode: 0o600 })
+      renameSync(temporary, path)
     }
   } catch (error) {
     throw new FlinkError('STORAGE_FAILED', `could not write the bundle ${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }
-  return { path, hash, bytes: Buffer.byteLength(code), inputs }
-}
-
-function writeWhole(path: string, content: string): void {
-  const temporary = `${path}.${process.pid}.tmp`
-  writeFileSync(temporary, content, { mode: 0o600 })
-  renameSync(temporary, path)
+  return { path, hash, bytes: code.byteLength, inputs }
 }
 
 /** Removes all but the newest bundles. Only the owner of the project may, as a running job still loads its own. */
@@ -102,10 +95,7 @@ export function removeOldBundles(projectDirectory: string): void {
   const directory = join(projectDirectory, '.flink-ts', 'bundles')
   if (!existsSync(directory)) return
   const bundles = readdirSync(directory).filter(name => name.endsWith('.mjs')).map(name => ({ path: join(directory, name), at: statSync(join(directory, name)).mtimeMs }))
-  for (const { path } of bundles.sort((a, b) => b.at - a.at).slice(keptBundles)) {
-    rmSync(path, { force: true })
-    rmSync(`${path}.map`, { force: true })
-  }
+  for (const { path } of bundles.sort((a, b) => b.at - a.at).slice(keptBundles)) rmSync(path, { force: true })
 }
 
 function inputsOf(metafile: Metafile, projectDirectory: string): string[] {

@@ -1,6 +1,6 @@
 /** Runs `compile-worker.ts` and waits for its answer; the caller may give up at any moment. */
 import { readFileSync } from 'node:fs'
-import { basename, relative } from 'node:path'
+import { relative } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { errorFromData, errorToData, FlinkError } from '../../runtime/core/errors.ts'
 import type { JobConfig } from '../../runtime/graph/config.ts'
@@ -21,7 +21,7 @@ export interface CompileOptions {
 }
 
 /** @throws {FlinkError} what the job, its module or its graph was refused for; the reason of `signal` when aborted */
-export async function compileJob(options: CompileOptions): Promise<JobGraph> {
+export async function compileJob(options: CompileOptions): Promise<{ readonly graph: JobGraph; readonly explanation: string }> {
   const jobFile = relative(options.projectDirectory, options.jobFile)
   const request: CompileRequest = { bundlePath: options.bundle.path, jobFile, config: options.config }
   options.signal?.throwIfAborted()
@@ -37,7 +37,7 @@ export async function compileJob(options: CompileOptions): Promise<JobGraph> {
     const answer = await answerOf(worker, options.signal, jobFile)
     switch (answer.kind) {
       case 'compiled':
-        return answer.graph
+        return answer
       case 'refused':
         throw errorFromData(answer.error)
       case 'packageMissing':
@@ -62,10 +62,10 @@ function answerOf(worker: Worker, signal: AbortSignal | undefined, jobFile: stri
   })
 }
 
-function packageMissing(specifier: string, { bundle, projectDirectory }: CompileOptions): FlinkError {
+function packageMissing(specifier: string, { bundle }: CompileOptions): FlinkError {
   const at = importPosition(bundle.inputs, specifier, file => readFileSync(file, 'utf8'))
   return new FlinkError('BUNDLE_FAILED', `package "${specifier}" is not installed`, {
-    hint: `Install it in ${basename(projectDirectory)}: npm install ${specifier}`,
+    hint: `Install it: npm install ${specifier}`,
     ...(at === undefined ? {} : { at }),
   })
 }

@@ -11,7 +11,9 @@ import { errorToData, FlinkError, type ErrorData } from '../../runtime/core/erro
 import { evaluateJob, isJob } from '../../runtime/api/job.ts'
 import { errorPosition } from '../../runtime/api/position.ts'
 import type { JobConfig } from '../../runtime/graph/config.ts'
+import { explain } from '../../runtime/graph/explain.ts'
 import type { JobGraph } from '../../runtime/graph/job-graph.ts'
+import { executionPlan } from '../../runtime/graph/plan.ts'
 import { translate } from '../../runtime/graph/translate.ts'
 
 export interface CompileRequest {
@@ -21,7 +23,7 @@ export interface CompileRequest {
   readonly config: JobConfig
 }
 export type CompileAnswer =
-  | { readonly kind: 'compiled'; readonly graph: JobGraph }
+  | { readonly kind: 'compiled'; readonly graph: JobGraph; readonly explanation: string }
   | { readonly kind: 'refused'; readonly error: ErrorData }
   /** A package that the job imports is not installed. */
   | { readonly kind: 'packageMissing'; readonly specifier: string }
@@ -43,7 +45,9 @@ async function compile({ bundlePath, jobFile, config }: CompileRequest): Promise
     return { kind: 'refused', error: errorToData(new FlinkError('NO_JOB_EXPORT', `${jobFile} ${what}`), 'NO_JOB_EXPORT') }
   }
   try {
-    return { kind: 'compiled', graph: translate(evaluateJob(exported, config.args), config) }
+    const definition = evaluateJob(exported, config.args)
+    const graph = translate(definition, config)
+    return { kind: 'compiled', graph, explanation: explain(definition, graph, executionPlan(graph)) }
   } catch (error) {
     return { kind: 'refused', error: errorToData(error, 'JOB_BUILD_FAILED') }
   }

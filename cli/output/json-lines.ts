@@ -8,7 +8,7 @@ import type { RuntimeEvent } from '../../runtime/metrics/event.ts'
 export const schemaVersion = 1
 
 export function eventToJsonLine(event: RuntimeEvent): string {
-  return toJsonLine({ schemaVersion, ...event, at: new Date(event.at).toISOString() })
+  return toJsonLine({ schemaVersion, ...event })
 }
 
 /** One line of JSON in which nothing can move a cursor or break the line. */

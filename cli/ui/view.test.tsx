@@ -1,6 +1,7 @@
 import { render } from 'ink-testing-library'
 import { expect, test } from 'vitest'
 import { story, storyStart } from './example-events.ts'
+import { emptyClusterView, foldEvent } from './cluster-view.ts'
 import { Screen, ViewStore, type Wish } from './view.tsx'
 
 /** Keys are read in a later turn of the loop; the screen is polled until it shows what is expected. */
@@ -10,7 +11,7 @@ async function shows(frame: () => string | undefined, text: string): Promise<voi
 
 test('keys select, ask, and become wishes', async () => {
   const store = new ViewStore()
-  for (const event of story) store.fold(event)
+  store.set(story.reduce(foldEvent, emptyClusterView))
   const wishes: Wish[] = []
   const { lastFrame, stdin, unmount } = render(<Screen store={store} onWish={wish => wishes.push(wish)} now={() => storyStart + 2_500} />)
   await shows(lastFrame, '> Source: flights')

@@ -7,8 +7,7 @@
 import { Box, render, Text, useInput, useStdout } from 'ink'
 import { useEffect, useState, useSyncExternalStore, type ReactElement } from 'react'
 import { terminalJobStatuses } from '../../runtime/metrics/event.ts'
-import type { RuntimeEvent } from '../../runtime/metrics/event.ts'
-import { emptyClusterView, foldEvent, type ClusterView } from './cluster-view.ts'
+import { emptyClusterView, type ClusterView } from './cluster-view.ts'
 import { drawScreen, type ScreenState } from './screen.ts'
 
 const frameMillis = 100
@@ -18,7 +17,7 @@ const staleMillis = 3_000
 export type Wish = { readonly kind: 'savepoint' } | { readonly kind: 'cancel' } | { readonly kind: 'interrupt' }
 
 export interface LiveView {
-  show(event: RuntimeEvent): void
+  show(view: ClusterView): void
   /** A short text instead of the keys, for some seconds. */
   notice(text: string): void
   /** Leaves the alternate screen; everything printed after it stays. Safe to call twice. */
@@ -32,8 +31,8 @@ export class ViewStore {
   #notice: { readonly text: string; readonly until: number } | undefined
   readonly #listeners = new Set<() => void>()
 
-  fold(event: RuntimeEvent): void {
-    this.#view = foldEvent(this.#view, event)
+  set(view: ClusterView): void {
+    this.#view = view
   }
   say(text: string, until: number): void {
     this.#notice = { text, until }
@@ -41,7 +40,7 @@ export class ViewStore {
   noticeAt(now: number): string | undefined {
     return this.#notice !== undefined && now < this.#notice.until ? this.#notice.text : undefined
   }
-  /** Publishes what was folded since; React renders once for it. */
+  /** Publishes what was set since; React renders once for it. */
   publish(): void {
     if (this.#shown === this.#view) return
     this.#shown = this.#view
@@ -135,7 +134,7 @@ export function openView(onWish: (wish: Wish) => void): LiveView {
   process.once('exit', restore)
   let closed: Promise<void> | undefined
   return {
-    show: event => store.fold(event),
+    show: view => store.set(view),
     notice: text => store.say(text, Date.now() + 4_000),
     close: () =>
       (closed ??= (async () => {

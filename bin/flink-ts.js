@@ -1,0 +1,26 @@
+#!/usr/bin/env node
+// Plain old JavaScript that any Node parses, so that one that is too old gets a sentence and not a stack trace.
+import process from 'process'
+
+var required = [22, 22]
+var version = process.versions.node.split('.').map(Number)
+
+if (version[0] < required[0] || (version[0] === required[0] && version[1] < required[1])) {
+  process.stderr.write(
+    'error FTS-5009: flink-ts needs Node ' + required.join('.') + ' or later; this is ' + process.version + ' (' + process.execPath + ')\n' +
+    '  Install Node ' + required.join('.') + ' or later.\n'
+  )
+  process.exitCode = 5
+} else {
+  import('../dist/cli/main.js').then(
+    function (cli) {
+      return cli.main(process.argv.slice(2))
+    },
+    function (error) {
+      if (error && error.code === 'ERR_MODULE_NOT_FOUND' && /dist.cli.main\.js/.test(error.message)) {
+        process.stderr.write('error: flink-ts is not built yet\n  In a clone of the repository run: npm run build\n')
+        process.exitCode = 5
+      } else throw error
+    }
+  )
+}

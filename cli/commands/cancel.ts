@@ -1,0 +1,21 @@
+import { Args } from '@oclif/core'
+import { FlinkCommand } from './command.ts'
+
+export class Cancel extends FlinkCommand {
+  static override summary = 'End a job without a savepoint.'
+  static override description = 'A job is named by its id, the beginning of it, or its name; without a name the only one that runs is meant.'
+  static override examples = [
+    { command: '<%= config.bin %> cancel', description: 'The only job that runs:' },
+    { command: '<%= config.bin %> cancel 4f1c', description: 'By the beginning of its id:' },
+  ]
+  static override args = { job: Args.string({ description: 'Id, beginning of an id, or name.' }) }
+
+  override async run(): Promise<void> {
+    const { args, flags } = await this.parse(Cancel)
+    const [{ connectToProject }, { findJob }] = await Promise.all([import('../session/cluster-client.ts'), import('../session/find-job.ts')])
+    const client = connectToProject(this.projectDirectory(flags))
+    const job = findJob(await client.jobs(), args.job)
+    await client.cancel(job.jid)
+    this.print(flags, { jobId: job.jid, name: job.name }, () => `canceling ${job.jid}`)
+  }
+}

@@ -1,0 +1,37 @@
+import { Flags } from '@oclif/core'
+import { FlinkCommand } from './command.ts'
+import { jobArgs, jobFlags, splitJobArguments } from './job-flags.ts'
+
+export class Explain extends FlinkCommand {
+  static override summary = 'Show what would run: tasks, operators, and why two operators are not one task.'
+  static override description = 'Builds the job and starts nothing. Arguments of the job stand after `--`.'
+  static override examples = [
+    { command: '<%= config.bin %> explain', description: 'The job of this project:' },
+    { command: '<%= config.bin %> explain src/job.ts -p 4 --json', description: 'The whole job graph as JSON:' },
+  ]
+  static override args = jobArgs
+  static override flags = {
+    ...jobFlags,
+    timing: Flags.boolean({ summary: 'Say how long bundling and building took.', helpGroup: 'OUTPUT' }),
+  }
+
+  override async run(): Promise<void> {
+    const { own, forJob } = splitJobArguments(this.argv)
+    const { args, flags } = await this.parse(Explain, own)
+    const [{ compileProject }, { parseRunConfig }, { parseJobArguments }, { sanitiseText }] = await Promise.all([
+      import('../session/compile-project.ts'),
+      import('../session/job-config.ts'),
+      import('../../runtime/api/arguments.ts'),
+      import('../output/sanitise.ts'),
+    ])
+    const projectDirectory = this.projectDirectory(flags)
+    const { job: config } = parseRunConfig({ properties: flags.define ?? [], parallelism: flags.parallelism, args: parseJobArguments(forJob) })
+    const { graph, explanation, bundleMillis, compileMillis } = await compileProject({
+      projectDirectory, jobFile: args.job, config, onOutput: text => process.stderr.write(sanitiseText(text)),
+    })
+    const timing = { bundleMillis: Math.round(bundleMillis), compileMillis: Math.round(compileMillis) }
+    this.print(flags, { graph, ...(flags.timing ? { timing } : {}) }, () =>
+      `${sanitiseText(explanation.trimEnd())}${flags.timing ? `\n\nbundled in ${timing.bundleMillis} ms, built in ${timing.compileMillis} ms` : ''}`,
+    )
+  }
+}

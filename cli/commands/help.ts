@@ -1,0 +1,35 @@
+import { Args, Help as OclifHelp } from '@oclif/core'
+import { FlinkError } from '../../runtime/core/errors.ts'
+import { didYouMean } from '../output/did-you-mean.ts'
+import { FlinkCommand } from './command.ts'
+
+/** Pages that belong to no command. */
+const topics: Readonly<Record<string, () => Promise<string>>> = {
+  'exit-codes': async () => (await import('../output/exit-codes.ts')).exitCodesPage(),
+  config: async () => (await import('../session/job-config.ts')).configPage(),
+}
+
+export class Help extends FlinkCommand {
+  static override summary = 'Show how a command is used, or one of the pages exit-codes, config.'
+  static override examples = [
+    { command: '<%= config.bin %> help run', description: 'How `run` is used:' },
+    { command: '<%= config.bin %> help exit-codes', description: 'What the process ends with:' },
+  ]
+  static override args = { topic: Args.string({ description: 'A command, or exit-codes, config.' }) }
+
+  override async run(): Promise<void> {
+    const { args, flags } = await this.parse(Help)
+    const topic = args.topic
+    const page = topic !== undefined && Object.hasOwn(topics, topic) ? topics[topic] : undefined
+    if (page !== undefined) {
+      const text = await page()
+      this.print(flags, { topic, text }, () => text)
+      return
+    }
+    if (topic !== undefined && this.config.findCommand(topic) === undefined) {
+      const near = didYouMean(topic, [...this.config.commandIDs, ...Object.keys(topics)])
+      throw new FlinkError('INVALID_OPTION', `help: there is no command or page ${JSON.stringify(topic)}${near === undefined ? '' : `; did you mean ${JSON.stringify(near)}?`}`, { hint: 'See `flink-ts --help` for all commands.' })
+    }
+    await new OclifHelp(this.config).showHelp(topic === undefined ? [] : [topic])
+  }
+}

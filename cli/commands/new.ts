@@ -1,0 +1,37 @@
+import { relative } from 'node:path'
+import { Args, Flags } from '@oclif/core'
+import { FlinkCommand } from './command.ts'
+
+export class New extends FlinkCommand {
+  static override summary = 'Make a new project: a typed job, a test, a README.'
+  static override description = 'Refuses a directory that is not empty. Never asks anything.'
+  static override examples = [
+    { command: '<%= config.bin %> new my-job', description: 'A project in ./my-job, with its packages installed:' },
+    { command: '<%= config.bin %> new my-job --no-install', description: 'Only the files:' },
+  ]
+  static override args = { directory: Args.string({ description: 'Where; also the name of the project.', required: true }) }
+  static override flags = {
+    template: Flags.string({ summary: 'What to begin with.', default: 'default', helpValue: '<name>', helpGroup: 'PROJECT' }),
+    install: Flags.boolean({ summary: 'Run npm install in it.', default: true, allowNo: true, helpGroup: 'PROJECT' }),
+    yes: Flags.boolean({ char: 'y', summary: 'Nothing is ever asked; accepted for scripts that say so.', helpGroup: 'PROJECT' }),
+  }
+
+  override async run(): Promise<void> {
+    const { args, flags } = await this.parse(New)
+    const [{ createProject }, { packageDirectory, packageManifest }, { install }] = await Promise.all([
+      import('../scaffold/create-project.ts'),
+      import('../bundle/installation.ts'),
+      import('../scaffold/install.ts'),
+    ])
+    const project = createProject({ directory: args.directory, template: flags.template, packageDirectory, version: packageManifest().version })
+    const installed = flags.install ? await install(project.directory) : false
+    const directory = relative(process.cwd(), project.directory) || '.'
+    const steps = [...(directory === '.' ? [] : [`cd ${quoted(directory)}`]), ...(installed ? [] : ['npm install']), 'npm test', 'npm start'].slice(0, 3)
+    this.print(flags, { ...project, installed, next: steps }, paint =>
+      [`${paint('green', 'made')} ${project.name} with ${project.files.length} files in ${quoted(directory)}`, '', 'Next:', ...steps.map(step => `  ${paint('bold', step)}`)].join('\n'),
+    )
+    if (flags.install && !installed) process.exitCode = 5
+  }
+}
+
+const quoted = (path: string) => (/^[\w./-]+$/.test(path) ? path : JSON.stringify(path))

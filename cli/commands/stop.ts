@@ -1,0 +1,27 @@
+import { resolve } from 'node:path'
+import { Args, Flags } from '@oclif/core'
+import { FlinkCommand } from './command.ts'
+
+export class Stop extends FlinkCommand {
+  static override summary = 'Take a savepoint of a job, then end it.'
+  static override description = 'What the job has emitted up to the savepoint is committed. Prints where the savepoint lies.'
+  static override examples = [
+    { command: '<%= config.bin %> stop flights', description: 'Stop, to go on later:' },
+    { command: '<%= config.bin %> stop flights --drain', description: 'For good: all windows fire and timers run:' },
+  ]
+  static override args = { job: Args.string({ description: 'Id, beginning of an id, or name. Default: the only one that runs.' }) }
+  static override flags = {
+    drain: Flags.boolean({ summary: 'Let event time end first, so that all windows fire. The job cannot go on where it was.', helpGroup: 'JOB' }),
+    'savepoint-path': Flags.string({ char: 'p', aliases: ['savepointPath'], summary: 'Where to put the savepoint. Default: .flink-ts/savepoints of the project.', helpGroup: 'JOB', helpValue: '<dir>' }),
+  }
+
+  override async run(): Promise<void> {
+    const { args, flags } = await this.parse(Stop)
+    const [{ connectToProject }, { findJob }] = await Promise.all([import('../session/cluster-client.ts'), import('../session/find-job.ts')])
+    const client = connectToProject(this.projectDirectory(flags))
+    const job = findJob(await client.jobs(), args.job)
+    const directory = flags['savepoint-path']
+    const path = await client.stop(job.jid, { drain: flags.drain, directory: directory === undefined ? undefined : resolve(directory) })
+    this.print(flags, { jobId: job.jid, name: job.name, path }, () => path)
+  }
+}

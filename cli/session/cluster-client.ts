@@ -1,0 +1,84 @@
+/**
+ * The few things that commands ask of a cluster, over its REST API: requests that run on at the server are waited for, and
+ * the stream of events goes on where it was when the JobManager comes back.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import { errorFromData, FlinkError } from '../../runtime/core/errors.ts'
+import { findCluster } from '../../runtime/deploy/local-cluster.ts'
+import { RestClient } from '../../runtime/deploy/rest-client.ts'
+import type { RuntimeEvent } from '../../runtime/metrics/event.ts'
+import type { RestAsyncOperation, RestJobSummary, RestSubmitRequest } from '../../runtime/protocol/rest.ts'
+
+export interface ClusterClient {
+  /** @returns the id of the job */
+  submit(request: RestSubmitRequest): Promise<string>
+  jobs(): Promise<readonly RestJobSummary[]>
+  cancel(jobId: string): Promise<void>
+  /** @returns where it lies; @throws {FlinkError} SAVEPOINT_FAILED and what it failed for */
+  savepoint(jobId: string, directory: string | undefined): Promise<string>
+  /** A savepoint, after which the job ends. @returns where it lies */
+  stop(jobId: string, options: { readonly drain: boolean; readonly directory: string | undefined }): Promise<string>
+  /** From the first event that the JobManager still has; ends when `signal` is aborted. */
+  events(signal: AbortSignal): AsyncIterable<RuntimeEvent>
+}
+
+const pollMillis = 50
+const reconnectMillis = 50
+
+export function clusterClient({ restSocket, token }: { readonly restSocket: string; readonly token: string }): ClusterClient {
+  const rest = new RestClient(restSocket, token)
+  return {
+    submit: async request => (await rest.submit(request)).jobid,
+    jobs: async () => (await rest.jobsOverview()).jobs,
+    cancel: async jobId => void (await rest.cancel(jobId)),
+    async savepoint(jobId, directory) {
+      const trigger = await rest.triggerSavepoint(jobId, directory === undefined ? {} : { 'target-directory': directory })
+      return location(() => rest.savepointResult(jobId, trigger['request-id']))
+    },
+    async stop(jobId, { drain, directory }) {
+      const trigger = await rest.triggerStop(jobId, { drain, ...(directory === undefined ? {} : { targetDirectory: directory }) })
+      return location(() => rest.savepointResult(jobId, trigger['request-id']))
+    },
+    async *events(signal) {
+      let next = 0
+      let epoch = 0
+      while (!signal.aborted) {
+        try {
+          // A broken connection means that the JobManager ended: the next one numbers its events from 0 again. Should it
+          // be the same one after all, what was seen already is left out.
+          let seen = 0
+          for await (const event of rest.events(0, signal)) {
+            if (event.kind === 'clusterStarted' && event.epoch !== epoch) epoch = event.epoch
+            else if (event.sequence === 0) seen = next
+            if (event.sequence < seen) continue
+            next = event.sequence + 1
+            yield event
+          }
+        } catch (error) {
+          // The JobManager is away; whoever started it starts it again, or says that it gave up.
+          if (!(error instanceof FlinkError) || error.code !== 'NO_CLUSTER') throw error
+        }
+        await pause(reconnectMillis, undefined, { signal }).catch(() => {})
+      }
+    },
+  }
+}
+
+async function location(result: () => Promise<RestAsyncOperation>): Promise<string> {
+  for (;;) {
+    const { status, operation } = await result()
+    if (status.id === 'COMPLETED') {
+      const failure = operation?.['failure-cause']
+      if (failure !== undefined) throw errorFromData(failure.error)
+      return operation?.location ?? ''
+    }
+    await pause(pollMillis)
+  }
+}
+
+/** @throws {FlinkError} NO_CLUSTER when none runs in the project */
+export function connectToProject(projectDirectory: string): ClusterClient {
+  const cluster = findCluster(projectDirectory)
+  if (cluster === undefined) throw new FlinkError('NO_CLUSTER', `no cluster runs in ${projectDirectory}`)
+  return clusterClient(cluster)
+}

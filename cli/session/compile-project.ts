@@ -1,0 +1,41 @@
+/** From a project directory to a job graph: find the job file, bundle it, evaluate it. What `run` and `explain` share. */
+import { performance } from 'node:perf_hooks'
+import type { JobConfig } from '../../runtime/graph/config.ts'
+import type { JobGraph } from '../../runtime/graph/job-graph.ts'
+import { openBundler, type JobBundle } from '../bundle/bundle-job.ts'
+import { compileJob } from '../bundle/compile-job.ts'
+import { findJobFile } from '../bundle/job-file.ts'
+
+export interface CompileProjectOptions {
+  readonly projectDirectory: string
+  /** As the user named it; undefined for the project's own. */
+  readonly jobFile: string | undefined
+  readonly config: JobConfig
+  readonly signal?: AbortSignal
+  /** What the module prints while it is evaluated. */
+  readonly onOutput?: (text: string) => void
+}
+export interface CompiledProject {
+  readonly bundle: JobBundle
+  readonly graph: JobGraph
+  /** The stages of the job as text. */
+  readonly explanation: string
+  readonly bundleMillis: number
+  readonly compileMillis: number
+}
+
+/** @throws {FlinkError} with the user's line where there is one; the reason of `signal` when aborted */
+export async function compileProject({ projectDirectory, jobFile: named, config, signal, onOutput }: CompileProjectOptions): Promise<CompiledProject> {
+  const jobFile = findJobFile(projectDirectory, named)
+  const started = performance.now()
+  const bundler = await openBundler({ projectDirectory, jobFile })
+  let bundle: JobBundle
+  try {
+    bundle = await bundler.rebuild()
+  } finally {
+    await bundler.dispose()
+  }
+  const bundled = performance.now()
+  const { graph, explanation } = await compileJob({ bundle, projectDirectory, jobFile, config, ...(signal === undefined ? {} : { signal }), ...(onOutput === undefined ? {} : { onOutput }) })
+  return { bundle, graph, explanation, bundleMillis: bundled - started, compileMillis: performance.now() - bundled }
+}

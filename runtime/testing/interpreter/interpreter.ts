@@ -7,7 +7,7 @@
  * end of the input, because when their tick comes is no part of a job's meaning. Processing time stands still.
  */
 import type { SourceOutput } from '../../api/connector.ts'
-import type { KeyedProcessFunction, TimerService } from '../../api/functions.ts'
+import type { KeySelector, KeyedProcessFunction, TimerService } from '../../api/functions.ts'
 import type { StateDescriptor, StateDescriptors } from '../../api/state.ts'
 import type { ResolvedWatermarkStrategy } from '../../api/time.ts'
 import type {
@@ -251,13 +251,19 @@ function reduceWorker(node: ReduceTransformation, emit: Emit): Worker {
   const accumulated = new Map<CanonicalKey, unknown>()
   return {
     record({ value, timestamp }) {
-      const key = canonicalKey(node.key.select(value))
+      const key = canonicalKey(keyOf(node, value))
       const result = accumulated.has(key) ? node.fn(accumulated.get(key), value) : value
       accumulated.set(key, result)
       emit.record(result, timestamp)
     },
     watermark: emit.watermark,
   }
+}
+
+/** 0 and -0 are one key, which is 0. */
+function keyOf(node: { readonly key: KeySelector }, value: unknown): unknown {
+  const key = node.key.select(value)
+  return key === 0 ? 0 : key
 }
 
 interface Timer {
@@ -304,7 +310,7 @@ function keyedProcessWorker(node: KeyedProcessTransformation, emit: Emit, now: T
   }
 
   return {
-    record: ({ value, timestamp }) => call(node.key.select(value), timestamp, (ctx, out) => fn.process(value, ctx, out)),
+    record: ({ value, timestamp }) => call(keyOf(node, value), timestamp, (ctx, out) => fn.process(value, ctx, out)),
     watermark(timestamp) {
       watermark = timestamp
       for (;;) {
@@ -384,7 +390,7 @@ function windowWorker(node: WindowTransformation, emit: Emit, now: Timestamp): W
         if (node.lateTag !== undefined) emit.side(node.lateTag, value, timestamp)
         return
       }
-      const key = node.key.select(value)
+      const key = keyOf(node, value)
       const canonical = canonicalKey(key)
       const id = `${typeof canonical}:${String(canonical)}@${start}`
       let window = windows.get(id)

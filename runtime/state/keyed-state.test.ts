@@ -1,0 +1,424 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from 'vitest'
+import { canonicalKey, keyGroupOf, keyGroupRangeOf } from '../core/key-group.ts'
+import type { KeyGroupRange } from '../core/key-group.ts'
+import { seededRandom } from '../core/random.ts'
+import type { Random } from '../core/random.ts'
+import type { KeyedBlock, KeyedStateBackend, SnapshotSink } from '../operators/keyed-state.ts'
+import { openKeyedState } from './open-keyed-state.ts'
+
+const maxParallelism = 16
+const allKeyGroups = { start: 0, end: maxParallelism - 1 }
+const opened: { backend: KeyedStateBackend; directory: string }[] = []
+let id = 0
+
+/** `tiny` has room for a few pages only, so that nearly everything is evicted at each `maintain`. */
+const backends = [
+  { name: 'hashmap', backend: 'hashmap', memoryLimit: 1 << 30 },
+  { name: 'lmdb', backend: 'lmdb', memoryLimit: 1 << 30 },
+  { name: 'lmdb with a tiny limit', backend: 'lmdb', memoryLimit: 2_000 },
+] as const
+type BackendCase = (typeof backends)[number]
+
+function open({ backend, memoryLimit }: BackendCase, keyGroups: KeyGroupRange = allKeyGroups): KeyedStateBackend {
+  const directory = mkdtempSync(join(tmpdir(), 'keyed-state-'))
+  const state = openKeyedState({ id: `s${id++}`, backend, keyGroups, maxParallelism, memoryLimit }, join(directory, 'db'), () => 0)
+  opened.push({ backend: state, directory })
+  return state
+}
+
+afterEach(() => {
+  for (const { backend, directory } of opened.splice(0)) {
+    backend.close()
+    rmSync(directory, { recursive: true, force: true })
+  }
+})
+
+/** Evicts what can be evicted, and lets LMDB's thread commit. */
+async function settle(backend: KeyedStateBackend): Promise<void> {
+  for (let i = 0; i < 4; i++) {
+    backend.maintain()
+    await new Promise(resolve => setImmediate(resolve))
+  }
+}
+
+function collect(): { blocks: KeyedBlock[]; sink: SnapshotSink } {
+  const blocks: KeyedBlock[] = []
+  return { blocks, sink: { keyed: (state, keyGroup, bytes) => void blocks.push({ state, keyGroup, bytes }), list: () => {} } }
+}
+
+function snapshot(backend: KeyedStateBackend): KeyedBlock[] {
+  const { blocks, sink } = collect()
+  const run = backend.startSnapshot(sink)
+  while (!run.step(100)) {}
+  return blocks
+}
+
+const sorted = (entries: Iterable<readonly [unknown, unknown]>) => [...entries].sort((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1))
+
+describe.each(backends)('keyed state, $name', backendCase => {
+  test('what is not there is undefined, empty, and not held (S5t)', () => {
+    const backend = open(backendCase)
+    const values = backend.values('v')
+    const maps = backend.maps('m')
+    backend.setCurrentKey('a')
+    expect(values.get(0)).toBeUndefined()
+    values.remove(0)
+    expect([...values.entries(0)]).toEqual([])
+    expect(values.namespaces()).toEqual([])
+    expect(maps.get(0, 'x')).toBeUndefined()
+    expect(maps.has(0, 'x')).toBe(false)
+    expect(maps.isEmpty(0)).toBe(true)
+    expect([...maps.entries(0)]).toEqual([])
+    maps.remove(0, 'x')
+    maps.clear(0)
+    maps.put(0, 'x', null)
+    expect([maps.get(0, 'x'), maps.has(0, 'x'), maps.isEmpty(0)]).toEqual([null, true, false])
+    maps.remove(0, 'x')
+    expect(maps.isEmpty(0)).toBe(true)
+    expect(backend.stats()).toMatchObject({ entriesInMemory: 0, bytesInMemory: 0 })
+  })
+
+  test('keys, states, namespaces and kinds are apart; the same name is the same table', async () => {
+    const backend = open(backendCase)
+    for (const key of ['a', 'b', 1, '1', true, 'true', 1n, [1, 'x'], ['1', 'x'], { a: 1 }, '\u0001[1,"x"]', '']) {
+      for (const namespace of [0, 10, -5, 1e12]) {
+        backend.setCurrentKey(key)
+        backend.values('v').put(namespace, `v${String(canonicalKey(key))}${typeof key}${namespace}`)
+        backend.values('w').put(namespace, `w${String(canonicalKey(key))}${typeof key}${namespace}`)
+      }
+      await settle(backend)
+    }
+    for (const key of [{ a: 1 }, ['1', 'x'], [1, 'x'], 'true', true, '1', 1, 'b', 'a', '', '\u0001[1,"x"]', 1n]) {
+      for (const namespace of [0, 10, -5, 1e12]) {
+        backend.setCurrentKey(key)
+        expect(backend.values('v').get(namespace)).toBe(`v${String(canonicalKey(key))}${typeof key}${namespace}`)
+        expect(backend.values('w').get(namespace)).toBe(`w${String(canonicalKey(key))}${typeof key}${namespace}`)
+      }
+    }
+    expect(backend.values('v').namespaces()).toEqual([-5, 0, 10, 1e12])
+    expect([...backend.values('v').entries(10)]).toHaveLength(12)
+    expect(new Set([...backend.values('v').entries(10)].map(([key]) => canonicalKey(key))).size).toBe(12)
+    expect(backend.currentKey()).toBe(1n)
+    expect(() => backend.maps('v')).toThrow('state "v" holds a single value per key and cannot be opened as a map per key')
+  })
+
+  test('entries come by ascending key group, and clear drops a namespace', async () => {
+    const backend = open(backendCase)
+    const values = backend.values('v')
+    for (let i = 0; i < 2000; i++) {
+      backend.setCurrentKey(`key-${i}`)
+      values.put(7, i)
+      values.put(8, -i)
+    }
+    await settle(backend)
+    const groups = [...values.entries(7)].map(([key]) => keyGroupOf(key, maxParallelism))
+    expect(groups).toHaveLength(2000)
+    expect(groups).toEqual([...groups].sort((a, b) => a - b))
+    values.clear(7)
+    expect([...values.entries(7)]).toEqual([])
+    expect(values.namespaces()).toEqual([8])
+    backend.setCurrentKey('key-5')
+    expect([values.get(7), values.get(8)]).toEqual([undefined, -5])
+    values.put(7, 'again')
+    await settle(backend)
+    expect([...values.entries(7)]).toEqual([['key-5', 'again']])
+    expect([...values.entries(8)]).toHaveLength(2000)
+  })
+
+  test('a map of many fields is read, emptied and snapshotted as one', async () => {
+    const backend = open(backendCase)
+    const maps = backend.maps('m')
+    const fields = 5000
+    for (const key of ['big', 'other']) {
+      backend.setCurrentKey(key)
+      for (let i = 0; i < (key === 'big' ? fields : 3); i++) maps.put(0, `f${i}`, { i })
+    }
+    await settle(backend)
+    backend.setCurrentKey('big')
+    expect(maps.get(0, 'f4321')).toEqual({ i: 4321 })
+    expect(maps.has(0, 'f5000')).toBe(false)
+    expect(new Set([...maps.entries(0)].map(([field]) => field)).size).toBe(fields)
+    for (const [field] of maps.entries(0)) if (String(field).endsWith('7')) maps.remove(0, field)
+    await settle(backend)
+    expect([...maps.entries(0)]).toHaveLength(fields * 0.9)
+
+    const restored = open(backendCase)
+    restored.restore(snapshot(backend))
+    restored.setCurrentKey('big')
+    expect(sorted(restored.maps('m').entries(0))).toEqual(sorted(maps.entries(0)))
+    maps.clear(0)
+    expect([maps.isEmpty(0), [...maps.entries(0)].length]).toEqual([true, 0])
+    backend.setCurrentKey('other')
+    expect(sorted(maps.entries(0))).toEqual([['f0', { i: 0 }], ['f1', { i: 1 }], ['f2', { i: 2 }]])
+  })
+
+  test('keys whose hashes are all equal are kept apart and need no deep tree', async () => {
+    // Every pair of 'Aa' and 'BB' has the same Java hash.
+    const keys = Array.from({ length: 1024 }, (_, i) => i.toString(2).padStart(10, '0').replaceAll('0', 'Aa').replaceAll('1', 'BB'))
+    const backend = open(backendCase)
+    for (const key of keys) {
+      backend.setCurrentKey(key)
+      backend.values('v').put(0, key)
+    }
+    await settle(backend)
+    for (const key of keys) {
+      backend.setCurrentKey(key)
+      expect(backend.values('v').get(0)).toBe(key)
+    }
+  })
+
+  test('a key that the user changes afterwards does not change what state holds', async () => {
+    const backend = open(backendCase)
+    const key = { user: 'ann', parts: [1, 2] }
+    backend.setCurrentKey(key)
+    backend.values('v').put(0, 1)
+    key.parts.push(3)
+    await settle(backend)
+    expect([...backend.values('v').entries(0)]).toEqual([[{ user: 'ann', parts: [1, 2] }, 1]])
+    backend.setCurrentKey(key)
+    expect(backend.values('v').get(0)).toBeUndefined()
+  })
+
+  test('a value that cannot be stored fails naming its state', () => {
+    const backend = open(backendCase)
+    backend.setCurrentKey('a')
+    backend.values('callbacks').put(0, { run: () => {} })
+    expect(() => snapshot(backend)).toThrow(expect.objectContaining({ code: 'UNSUPPORTED_VALUE', detail: expect.stringContaining('callbacks') }))
+  })
+
+  test('a snapshot restores with the other backend and another split of the key groups', async () => {
+    const backend = open(backendCase)
+    for (let i = 0; i < 3000; i++) {
+      backend.setCurrentKey(i)
+      backend.values('v').put(i % 3, { i })
+      backend.maps('m').put(0, i % 7, `${i}`)
+    }
+    await settle(backend)
+    const blocks = snapshot(backend)
+    for (const parallelism of [1, 3]) {
+      for (const other of backends) {
+        const parts = Array.from({ length: parallelism }, (_, subtask) => open(other, keyGroupRangeOf(subtask, parallelism, maxParallelism)))
+        for (const part of parts) part.restore(blocks)
+        const found = parts.flatMap(part => [0, 1, 2].flatMap(namespace => [...part.values('v').entries(namespace)]))
+        expect(sorted(found)).toEqual(sorted(Array.from({ length: 3000 }, (_, i) => [i, { i }] as const)))
+        for (let i = 0; i < 3000; i += 113) {
+          const owner = parts.find(({ keyGroups }) => keyGroupOf(i, maxParallelism) >= keyGroups.start && keyGroupOf(i, maxParallelism) <= keyGroups.end)
+          owner?.setCurrentKey(i)
+          expect([...(owner?.maps('m').entries(0) ?? [])]).toEqual([[i % 7, `${i}`]])
+        }
+        for (const part of parts) part.close()
+      }
+    }
+  })
+
+  test('a snapshot that is aborted leaves state as it is and the next one begins', async () => {
+    const backend = open(backendCase)
+    for (let i = 0; i < 500; i++) {
+      backend.setCurrentKey(i)
+      backend.values('v').put(0, [i])
+    }
+    const { blocks, sink } = collect()
+    const run = backend.startSnapshot(sink)
+    expect(() => backend.startSnapshot(sink)).toThrow('while another is under way')
+    run.step(10)
+    run.abort()
+    const written = blocks.length
+    backend.setCurrentKey(3)
+    backend.values('v').put(0, 'changed')
+    await settle(backend)
+    expect(blocks).toHaveLength(written)
+    const restored = open(backendCase)
+    restored.restore(snapshot(backend))
+    expect(sorted(restored.values('v').entries(0))).toEqual(sorted(backend.values('v').entries(0)))
+  })
+
+  test('random use agrees with a plain map, and snapshots are of one instant while values are changed in place', async () => {
+    const seed = Number(process.env['SEED'] ?? 20_250)
+    for (let round = 0; round < 4; round++) {
+      const random = seededRandom(seed + round)
+      try {
+        await modelRound(backendCase, random)
+      } catch (error) {
+        throw new Error(`seed ${seed + round} (run again with SEED=${seed + round})`, { cause: error })
+      }
+    }
+  })
+})
+
+type Model = { readonly values: Map<string, { key: unknown; namespace: number; value: number[] }>; readonly maps: Map<string, { key: unknown; namespace: number; field: unknown; value: number[] }> }
+
+async function modelRound(backendCase: BackendCase, random: Random): Promise<void> {
+  const backend = open(backendCase)
+  const values = backend.values('v')
+  const maps = backend.maps('m')
+  const model: Model = { values: new Map(), maps: new Map() }
+  const range = random.pick([20, 400, 4000])
+  const anyKey = () => random.pick([(n: number) => n, (n: number) => `a longer key ${n}`, (n: number) => [n, 'part']])(random.int(range))
+  let run: ReturnType<KeyedStateBackend['startSnapshot']> | undefined
+  let blocks: KeyedBlock[] = []
+  let expected: Model | undefined
+  let snapshots = 0
+  for (let step = 0; step < 12_000; step++) {
+    const key = anyKey()
+    const namespace = random.int(3)
+    const at = `${String(canonicalKey(key))} ${typeof key} ${namespace}`
+    backend.setCurrentKey(key)
+    const choice = random.int(100)
+    if (choice < 45) {
+      const held = values.get(namespace) as number[] | undefined
+      expect(held).toEqual(model.values.get(at)?.value)
+      // Changed in place before it is put, as user code does.
+      const value = held ?? []
+      value.push(step)
+      if (value.length > 4) value.shift()
+      values.put(namespace, value)
+      model.values.set(at, { key, namespace, value: [...value] })
+    } else if (choice < 52) {
+      values.remove(namespace)
+      model.values.delete(at)
+    } else if (choice < 80) {
+      const field = random.chance(0.5) ? random.int(300) : `field ${random.int(50)}`
+      const held = maps.get(namespace, field) as number[] | undefined
+      expect(held).toEqual(model.maps.get(`${at} ${typeof field} ${field}`)?.value)
+      const value = held ?? []
+      value[0] = step
+      maps.put(namespace, field, value)
+      model.maps.set(`${at} ${typeof field} ${field}`, { key, namespace, field, value: [...value] })
+    } else if (choice < 84) {
+      const fields = [...maps.entries(namespace)]
+      const [field] = fields.length > 0 ? random.pick(fields) : [0]
+      maps.remove(namespace, field)
+      model.maps.delete(`${at} ${typeof field} ${String(field)}`)
+    } else if (choice < 86) {
+      expect(maps.isEmpty(namespace)).toBe(![...model.maps.keys()].some(name => name.startsWith(`${at} `)))
+      maps.clear(namespace)
+      for (const name of model.maps.keys()) if (name.startsWith(`${at} `)) model.maps.delete(name)
+    } else if (step % 997 === 0) {
+      values.clear(namespace)
+      for (const [name, entry] of model.values) if (entry.namespace === namespace) model.values.delete(name)
+    } else if (choice < 90) {
+      backend.maintain()
+    } else if (choice < 92) {
+      await new Promise(resolve => setImmediate(resolve))
+    } else if (run !== undefined) {
+      if (run.step(random.int(60))) {
+        run = undefined
+        snapshots++
+        verify(blocks, expected as Model, backendCase, random)
+      }
+    } else if (random.chance(0.05)) {
+      const collected = collect()
+      blocks = collected.blocks
+      expected = { values: new Map(model.values), maps: new Map(model.maps) }
+      run = backend.startSnapshot(collected.sink)
+    }
+  }
+  expect(snapshots).toBeGreaterThan(0)
+  if (backendCase.memoryLimit < 10_000) {
+    const { evictions, loads, bytesOnDisk } = backend.stats()
+    expect(Math.min(evictions, loads, bytesOnDisk)).toBeGreaterThan(0)
+  }
+  run?.abort()
+  verify(snapshot(backend), model, backendCase, random)
+  backend.close()
+}
+
+function verify(blocks: readonly KeyedBlock[], expected: Model, backendCase: BackendCase, random: Random): void {
+  const parallelism = 1 + random.int(4)
+  const found: Model = { values: new Map(), maps: new Map() }
+  for (let subtask = 0; subtask < parallelism; subtask++) {
+    const part = open(backendCase, keyGroupRangeOf(subtask, parallelism, maxParallelism))
+    part.restore(random.shuffle(blocks))
+    for (const namespace of part.values('v').namespaces()) {
+      for (const [key, value] of part.values('v').entries(namespace)) found.values.set(`${String(canonicalKey(key))} ${typeof key} ${namespace}`, { key, namespace, value: value as number[] })
+    }
+    const mine = (key: unknown) => keyGroupOf(key, maxParallelism) >= part.keyGroups.start && keyGroupOf(key, maxParallelism) <= part.keyGroups.end
+    const owners = new Map([...expected.maps.values()].filter(({ key }) => mine(key)).map(({ key, namespace }) => [`${String(canonicalKey(key))} ${typeof key} ${namespace}`, { key, namespace }]))
+    for (const [at, { key, namespace }] of owners) {
+      part.setCurrentKey(key)
+      for (const [field, value] of part.maps('m').entries(namespace)) found.maps.set(`${at} ${typeof field} ${String(field)}`, { key, namespace, field, value: value as number[] })
+    }
+    part.close()
+  }
+  expect(new Map([...found.values].sort())).toEqual(new Map([...expected.values].sort()))
+  expect(new Map([...found.maps].sort())).toEqual(new Map([...expected.maps].sort()))
+}
+
+describe('the memory limit of lmdb', () => {
+  const limited = { name: 'lmdb', backend: 'lmdb', memoryLimit: 200_000 } as const
+
+  test('holds after every turn, an unchanged page is only dropped, and everything is found again', async () => {
+    const backend = open(limited)
+    const values = backend.values('v')
+    for (let i = 0; i < 20_000; i++) {
+      backend.setCurrentKey(`user-${i}`)
+      values.put(0, { count: i, text: 'some text' })
+      if (i % 500 === 499) await settle(backend)
+    }
+    expect(backend.stats().bytesInMemory).toBeLessThanOrEqual(200_000)
+    const filled = backend.stats()
+    expect(filled.entriesInMemory).toBeLessThan(2000)
+    expect(filled.bytesOnDisk).toBeGreaterThan(200_000)
+    for (let i = 0; i < 20_000; i++) {
+      backend.setCurrentKey(`user-${i}`)
+      expect(values.get(0)).toEqual({ count: i, text: 'some text' })
+      if (i % 500 === 499) await settle(backend)
+    }
+    const { loads, evictions, bytesInMemory } = backend.stats()
+    expect(loads).toBeGreaterThan(0)
+    expect(evictions).toBeGreaterThan(filled.evictions)
+    expect(bytesInMemory).toBeLessThanOrEqual(200_000)
+  })
+
+  test('entries and snapshots stream: they take no room in memory', async () => {
+    const backend = open(limited)
+    for (let i = 0; i < 10_000; i++) {
+      backend.setCurrentKey(i)
+      backend.values('v').put(0, { i })
+      if (i % 500 === 499) await settle(backend)
+    }
+    await settle(backend)
+    expect([...backend.values('v').entries(0)]).toHaveLength(10_000)
+    snapshot(backend)
+    expect(backend.stats().bytesInMemory).toBeLessThanOrEqual(200_000)
+  })
+
+  test('a restore of more than fits goes to disk at once', () => {
+    const source = open(backends[0])
+    for (let i = 0; i < 20_000; i++) {
+      source.setCurrentKey(i)
+      source.values('v').put(0, { i })
+    }
+    const backend = open(limited)
+    backend.restore(snapshot(source))
+    expect(backend.stats().bytesInMemory).toBeLessThanOrEqual(200_000)
+    for (let i = 0; i < 20_000; i += 37) {
+      backend.setCurrentKey(i)
+      expect(backend.values('v').get(0)).toEqual({ i })
+    }
+  })
+
+  test('states of one slot share an environment and do not meet in it', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'keyed-state-'))
+    const options = { backend: 'lmdb', keyGroups: allKeyGroups, maxParallelism, memoryLimit: 1000 } as const
+    const [one, two] = ['one', 'two'].map(name => openKeyedState({ id: name, ...options }, directory, () => 0)) as [KeyedStateBackend, KeyedStateBackend]
+    for (let i = 0; i < 3000; i++) {
+      for (const [backend, sign] of [[one, 1], [two, -1]] as const) {
+        backend.setCurrentKey(i)
+        backend.values('v').put(0, i * sign)
+      }
+    }
+    await Promise.all([settle(one), settle(two)])
+    expect(one.stats().entriesInMemory).toBeLessThan(3000)
+    one.setCurrentKey(1234)
+    two.setCurrentKey(1234)
+    expect([one.values('v').get(0), two.values('v').get(0)]).toEqual([1234, -1234])
+    one.close()
+    expect([...two.values('v').entries(0)]).toHaveLength(3000)
+    two.close()
+    rmSync(directory, { recursive: true, force: true })
+  })
+})

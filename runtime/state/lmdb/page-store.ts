@@ -1,0 +1,127 @@
+/**
+ * Pages that were evicted, as blobs in LMDB under (owner, state, key group, namespace, prefix, depth). Writes are
+ * committed by LMDB's own thread; until then a blob is read back from the write-behind buffer. The buffer is bounded: at
+ * the bound `ready` turns false and the pager evicts no changed page before LMDB has caught up.
+ */
+import { assert } from '../../core/assert.ts'
+import type { FlinkError } from '../../core/errors.ts'
+import type { Page } from '../memory/page.ts'
+import type { PageStore } from '../memory/page-store.ts'
+import type { Environment } from './environment.ts'
+import { storageError } from './storage-error.ts'
+
+const what = 'cannot move keyed state to disk'
+
+export class LmdbPageStore implements PageStore {
+  readonly #environment: Environment
+  readonly #maxWaiting: number
+  readonly #waiting = new Map<Page, Uint8Array>()
+  #waitingBytes = 0
+  #failure: FlinkError | undefined
+  #closed = false
+  bytes = 0
+
+  /** `maxWaiting`: bytes that may wait to be committed. */
+  constructor(environment: Environment, maxWaiting: number) {
+    this.#environment = environment
+    this.#maxWaiting = maxWaiting
+  }
+
+  get ready(): boolean {
+    return this.#waitingBytes < this.#maxWaiting
+  }
+
+  write(page: Page, blob: Uint8Array): void {
+    this.#hold(page, blob)
+    // lmdb takes Buffers' plain parents as well; its types say otherwise.
+    this.#environment.database.put(this.#key(page), blob).then(
+      () => this.#settle(page, blob),
+      error => this.#fail(error),
+    )
+  }
+
+  writeNow(page: Page, blob: Uint8Array): void {
+    try {
+      this.#environment.database.putSync(this.#key(page), blob)
+    } catch (error) {
+      throw storageError(error, what)
+    }
+    this.#count(page, blob.length)
+  }
+
+  read(page: Page): Uint8Array {
+    const waiting = this.#waiting.get(page)
+    if (waiting !== undefined) return waiting
+    let blob: Uint8Array | undefined
+    try {
+      blob = this.#environment.database.getBinary(this.#key(page))
+    } catch (error) {
+      throw storageError(error, 'cannot read keyed state back from disk')
+    }
+    assert(blob !== undefined, `a page of state "${page.root.table.name}" is not in LMDB`)
+    return blob
+  }
+
+  remove(page: Page): void {
+    this.#release(page)
+    this.#count(page, 0)
+    this.#environment.database.remove(this.#key(page)).catch(error => this.#fail(error))
+  }
+
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#waiting.clear()
+    this.#environment.release()
+  }
+
+  #hold(page: Page, blob: Uint8Array): void {
+    this.#release(page)
+    this.#waiting.set(page, blob)
+    this.#waitingBytes += blob.length
+    this.#count(page, blob.length)
+  }
+
+  #release(page: Page): void {
+    const waiting = this.#waiting.get(page)
+    if (waiting === undefined) return
+    this.#waiting.delete(page)
+    this.#waitingBytes -= waiting.length
+  }
+
+  /** A newer blob of the same page may be waiting by now. */
+  #settle(page: Page, blob: Uint8Array): void {
+    if (this.#waiting.get(page) === blob) this.#release(page)
+  }
+
+  /** What was not committed stays in the buffer, so nothing is lost; the task fails at its next turn. */
+  #fail(error: unknown): void {
+    // lmdb rejects a second promise that nobody else can see; unhandled, it would end the process.
+    const { commitError } = (error ?? {}) as { commitError?: Promise<unknown> }
+    commitError?.catch(() => {})
+    if (!this.#closed) this.#failure ??= storageError(error, what)
+    if (commitError !== undefined && !this.#closed) commitError.catch(cause => (this.#failure = storageError(cause, what)))
+  }
+
+  #count(page: Page, bytes: number): void {
+    this.bytes += bytes - page.stored
+    page.stored = bytes
+  }
+
+  /** 21 bytes: sorted by state, key group, namespace and hash. */
+  #key(page: Page): Uint8Array {
+    const { root } = page
+    const bytes = new Uint8Array(21)
+    const view = new DataView(bytes.buffer)
+    view.setUint16(0, this.#environment.owner)
+    view.setUint16(2, root.table.number)
+    view.setUint16(4, root.keyGroup)
+    view.setFloat64(6, root.namespace)
+    view.setUint32(14, page.prefix)
+    view.setUint8(18, page.depth)
+    return bytes.subarray(0, 19)
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * The key under which tables read and write. Its lookup key, hash and key group are worked out at the first access
+ * under it and once only: many records touch no state at all, and a get and its put share them.
+ */
+import { AssertionFailure } from '../../core/assert.ts'
+import { canonicalKey, keyHash, murmurHash } from '../../core/key-group.ts'
+import type { CanonicalKey, KeyGroupRange } from '../../core/key-group.ts'
+
+export class CurrentKey {
+  readonly #keyGroups: KeyGroupRange
+  readonly #maxParallelism: number
+  key: unknown = undefined
+  /** Raised when the key changes, and when anything that a table may remember of the last access is out of date. */
+  serial = 1
+  /** Valid after `resolve`. */
+  canonical: CanonicalKey = 0
+  hash = 0
+  keyGroup = -1
+  #resolved = false
+
+  constructor(keyGroups: KeyGroupRange, maxParallelism: number) {
+    this.#keyGroups = keyGroups
+    this.#maxParallelism = maxParallelism
+  }
+
+  set(key: unknown): void {
+    // Objects may have been changed since: they are looked at again.
+    if (key === this.key && typeof key !== 'object') return
+    this.key = key
+    this.serial++
+    this.#resolved = false
+  }
+
+  resolve(): void {
+    if (this.#resolved) return
+    const { key } = this
+    const spread = murmurHash(keyHash(key))
+    const keyGroup = spread % this.#maxParallelism
+    if (keyGroup < this.#keyGroups.start || keyGroup > this.#keyGroups.end) this.#notOurs(keyGroup)
+    this.canonical = canonicalKey(key)
+    this.hash = spread << 1
+    this.keyGroup = keyGroup
+    this.#resolved = true
+  }
+
+  #notOurs(keyGroup: number): never {
+    const { start, end } = this.#keyGroups
+    throw new AssertionFailure(`flink-ts bug: key group ${keyGroup} is not of this subtask (${start}..${end})`)
+  }
+}
+
+/** Where a key lies among the pages of its key group: the bits that chose the key group are the last ones. */
+export function pageHash(key: unknown): number {
+  return murmurHash(keyHash(key)) << 1
+}
+
+/** Where a field of a map lies: first its key's bits, so that a key's fields are neighbours, then its own. */
+export function fieldPageHash(keyHash32: number, field: unknown): number {
+  return (keyHash32 & 0xffff0000) | (murmurHash(keyHash(field)) & 0xffff)
+}
+/** Bits of a field's hash that are its key's. */
+export const keyBitsOfField = 16

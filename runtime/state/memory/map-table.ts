@@ -1,0 +1,148 @@
+/**
+ * A map per (namespace, key). Every field is an entry of its own: a field's place is decided first by its key's hash and
+ * then by its own, so a small map lies in one page and a large one in many neighbouring pages, which are evicted and
+ * snapshotted one by one.
+ */
+import type { MapTable, Namespace } from '../../operators/keyed-state.ts'
+import { canonicalKey } from '../../core/key-group.ts'
+import type { CanonicalKey } from '../../core/key-group.ts'
+import { fieldPageHash, keyBitsOfField, pageHash } from './current-key.ts'
+import { ownedKey } from './owned-key.ts'
+import { Entry, pageOf, pagesBetween } from './page.ts'
+import type { Entries, Fields, Page, Root } from './page.ts'
+import type { Table } from './table.ts'
+
+export class PagedMapTable implements MapTable {
+  readonly #table: Table
+  /** The page that holds all of the current key's map, if one page does, as long as the serial stands. */
+  #serial = 0
+  #namespace: Namespace = 0
+  #page: Page | undefined
+  #map: Fields | undefined
+
+  constructor(table: Table) {
+    this.#table = table
+  }
+
+  get(namespace: Namespace, field: unknown): unknown {
+    return this.#mapAt(namespace, field)?.get(canonicalKey(field))?.value
+  }
+
+  has(namespace: Namespace, field: unknown): boolean {
+    return this.#mapAt(namespace, field)?.has(canonicalKey(field)) ?? false
+  }
+
+  put(namespace: Namespace, field: unknown, value: unknown): void {
+    const entry = this.#mapAt(namespace, field)?.get(canonicalKey(field))
+    if (entry === undefined) {
+      const { current } = this.#table
+      this.#insert(namespace, current.keyGroup, current.key, current.hash, field, value)
+      this.#serial = 0
+    } else {
+      entry.value = value
+      this.#table.changed(this.#page as Page, field, value)
+    }
+  }
+
+  remove(namespace: Namespace, field: unknown): void {
+    const map = this.#mapAt(namespace, field)
+    if (map === undefined || !map.delete(canonicalKey(field))) return
+    const page = this.#page as Page
+    if (map.size === 0) page.entries?.delete(this.#table.current.canonical)
+    this.#serial = 0
+    this.#table.removed(page)
+  }
+
+  *entries(namespace: Namespace): Iterable<[field: unknown, value: unknown]> {
+    const { current, pager } = this.#table
+    current.resolve()
+    const { canonical } = current
+    for (const page of this.#pagesOfKey(namespace)) {
+      if (page.dropped) return
+      const owner = pager.peek(page).entries?.get(canonical) as Entry | undefined
+      if (owner === undefined) continue
+      // A copy: what is put or removed meanwhile may split the page.
+      for (const entry of [...(owner.value as Fields).values()]) yield [entry.key, entry.value]
+    }
+  }
+
+  isEmpty(namespace: Namespace): boolean {
+    const { current } = this.#table
+    current.resolve()
+    const { canonical } = current
+    for (const page of this.#pagesOfKey(namespace)) {
+      if (page.count > 0 && this.#table.pager.open(page).has(canonical)) return false
+    }
+    return true
+  }
+
+  clear(namespace: Namespace): void {
+    const { current } = this.#table
+    current.resolve()
+    const { canonical } = current
+    for (const page of [...this.#pagesOfKey(namespace)]) {
+      if (page.dropped || page.count === 0) continue
+      const entries = this.#table.pager.open(page)
+      const map = fieldsIn(entries, canonical)
+      if (map === undefined) continue
+      entries.delete(canonical)
+      this.#table.removed(page, map.size)
+    }
+    this.#serial = 0
+  }
+
+  /** A field of a snapshot. */
+  restore(namespace: Namespace, keyGroup: number, key: unknown, field: unknown, value: unknown): void {
+    this.#serial = 0
+    this.#insert(namespace, keyGroup, key, pageHash(key), field, value)
+  }
+
+  /** The current key is resolved. */
+  *#pagesOfKey(namespace: Namespace): Iterable<Page> {
+    const { current } = this.#table
+    const root = this.#table.root(namespace, current.keyGroup)
+    if (root === undefined) return
+    const first = (current.hash & (-1 << keyBitsOfField)) >>> 0
+    yield* pagesBetween(root, first, first + 2 ** keyBitsOfField - 1)
+  }
+
+  /** The part of the current key's map that may hold the field; `#page` is its page. */
+  #mapAt(namespace: Namespace, field: unknown): Fields | undefined {
+    const { current } = this.#table
+    if (this.#serial === current.serial && this.#namespace === namespace) return this.#map
+    current.resolve()
+    const root = this.#table.root(namespace, current.keyGroup)
+    if (root === undefined) return undefined
+    const page = pageOf(root, fieldPageHash(current.hash, field))
+    const map = fieldsIn(this.#table.pager.open(page), current.canonical)
+    this.#page = page
+    if (page.depth <= 32 - keyBitsOfField) {
+      this.#serial = current.serial
+      this.#namespace = namespace
+      this.#map = map
+    }
+    return map
+  }
+
+  #insert(namespace: Namespace, keyGroup: number, key: unknown, keyHash32: number, field: unknown, value: unknown): void {
+    const root: Root = this.#table.root(namespace, keyGroup) ?? this.#table.createRoot(namespace, keyGroup)
+    const page = pageOf(root, fieldPageHash(keyHash32, field))
+    const entries = this.#table.pager.open(page)
+    const canonical: CanonicalKey = canonicalKey(key)
+    let owner = entries.get(canonical) as Entry | undefined
+    if (owner === undefined) {
+      const owned = ownedKey(key)
+      owner = new Entry(owned, new Map() satisfies Fields)
+      entries.set(typeof owned === 'string' ? canonicalKey(owned) : canonical, owner)
+    }
+    const ownedField = ownedKey(field)
+    ;(owner.value as Fields).set(canonicalKey(ownedField), new Entry(ownedField, value))
+    this.#table.inserted(page, ownedField, value)
+  }
+}
+
+function fieldsIn(entries: Entries, key: CanonicalKey): Fields | undefined {
+  // A map table's pages hold nothing else.
+  const owner = entries.get(key) as Entry | undefined
+  return owner === undefined ? undefined : (owner.value as Fields)
+}

@@ -1,0 +1,193 @@
+/**
+ * Where the entries of one (state, namespace, key group) lie: a page while they are few, a tree of directories over
+ * pages when they are many (extendible hashing). A page holds all entries whose hash begins with its `depth` bits
+ * `prefix`; it splits when it outgrows its table's page limit, so no hash map ever grows large enough for its rehash to
+ * be felt. A page is the unit of eviction, of copy on access while a snapshot runs, and of a snapshot's section.
+ *
+ * A directory covers at most `maxDirectoryBits` bits and then nests: keys that share a long prefix (the fields of one
+ * very large map) cost a few directories on their path and not one of 2^30 slots.
+ */
+import type { CanonicalKey } from '../../core/key-group.ts'
+import type { Namespace } from '../../operators/keyed-state.ts'
+
+/** A field and its value in a map; in a page of a map table also a key and its fields. */
+export class Entry {
+  readonly key: unknown
+  value: unknown
+  constructor(key: unknown, value: unknown) {
+    this.key = key
+    this.value = value
+  }
+}
+
+/** The fields of one key. */
+export type Fields = Map<CanonicalKey, Entry>
+/** By key: the value itself in a value table (an object more per key would be a cache miss more per access), an `Entry` of `Fields` in a map table. */
+export type Entries = Map<CanonicalKey, unknown>
+
+/** What pages know of their table. */
+export class TableInfo {
+  readonly name: string
+  readonly kind: TableKind
+  readonly number: number
+  /** A page with more entries than this splits. Lowered where loaded pages are mostly used once (`pager.ts`). */
+  pageLimit = largestPage
+  /** Running estimate of the heap bytes of an entry. */
+  averageBytes = 160
+  /** Evictions of pages that had been loaded before, and how many of them served a single access. */
+  reloads = 0
+  usedOnce = 0
+
+  constructor(name: string, kind: TableKind, number: number) {
+    this.name = name
+    this.kind = kind
+    this.number = number
+  }
+}
+
+export type TableKind = 'value' | 'map'
+export const largestPage = 256
+export const smallestPage = 8
+
+export class Page {
+  readonly root: Root
+  /** The leading `depth` bits of the hashes in it, as the high bits of an int32. */
+  readonly prefix: number
+  readonly depth: number
+  /** undefined: only in the store. */
+  entries: Entries | undefined = new Map()
+  /** Value tables: the keys that their canonical form does not give back (objects, escaped text). */
+  keys: Map<CanonicalKey, unknown> | undefined = undefined
+  /** Values held, evicted or not: keys of a value table, fields of a map table. */
+  count = 0
+  /** Estimated heap bytes of the entries, evicted or not. */
+  bytes = 0
+  /** The last snapshot that this page was written for, or that began before the page was made. */
+  epoch: number
+  /** Differs from what the store holds. */
+  dirty = true
+  /** Bytes of the blob in the store, 0 if there is none. */
+  stored = 0
+  /** Accesses; the clock compares it with `seen` for its second chance. */
+  hits = 0
+  seen = 0
+  /** `hits` when it was loaded; -1 if it was never evicted. */
+  loadedAt = -1
+  /** No longer part of its table: cleared, or split. */
+  dropped = false
+  /** Splits above this count; raised where all hashes are equal and no split can help. */
+  splitAbove: number
+
+  constructor(root: Root, prefix: number, depth: number, epoch: number) {
+    this.root = root
+    this.prefix = prefix
+    this.depth = depth
+    this.epoch = epoch
+    this.splitAbove = root.table.pageLimit
+  }
+}
+
+export class Directory {
+  /** Leading bits that the directories above have used. */
+  readonly base: number
+  bits: number
+  /** By the next `bits` bits of the hash; a page that needs fewer bits stands in several slots. */
+  children: (Page | Directory)[]
+
+  constructor(base: number, bits: number, children: (Page | Directory)[]) {
+    this.base = base
+    this.bits = bits
+    this.children = children
+  }
+}
+
+/** Everything of one (state, namespace, key group). */
+export class Root {
+  readonly table: TableInfo
+  readonly namespace: Namespace
+  readonly keyGroup: number
+  count = 0
+  node: Page | Directory
+
+  constructor(table: TableInfo, namespace: Namespace, keyGroup: number, epoch: number) {
+    this.table = table
+    this.namespace = namespace
+    this.keyGroup = keyGroup
+    this.node = new Page(this, 0, 0, epoch)
+  }
+}
+
+const maxDirectoryBits = 10
+
+export function pageOf(root: Root, hash: number): Page {
+  let node = root.node
+  while (node instanceof Directory) node = node.children[(hash << node.base) >>> (32 - node.bits)] as Page | Directory
+  return node
+}
+
+/** The entries of a value page, with their keys. */
+export function keysOf(page: Page): unknown[] {
+  const keys = [...(page.entries as Entries).keys()]
+  return page.keys === undefined ? keys : keys.map(canonical => (page.keys?.has(canonical) ? page.keys.get(canonical) : canonical))
+}
+
+/** Sets an entry of a value page. `key` is state's own copy. */
+export function setValue(page: Page, entries: Entries, canonical: CanonicalKey, key: unknown, value: unknown): void {
+  entries.set(canonical, value)
+  if (canonical !== key && key === key && key !== 0) (page.keys ??= new Map()).set(canonical, key)
+}
+
+export function mapsOf(page: Page): Iterable<[CanonicalKey, Entry]> {
+  // A map table's pages hold nothing else.
+  return (page.entries as Map<CanonicalKey, Entry>).entries()
+}
+
+/** Every page once, by ascending prefix. A page that splits meanwhile is not revisited. */
+export function* pagesOf(root: Root): Iterable<Page> {
+  if (root.node instanceof Page) yield root.node
+  else yield* pagesBetween(root, 0, 0xffffffff)
+}
+
+/** The pages that hold hashes from `first` to `last` (unsigned, both inclusive). */
+export function* pagesBetween(root: Root, first: number, last: number): Iterable<Page> {
+  let position = first
+  while (position <= last) {
+    const page = pageOf(root, position | 0)
+    // Computed before the page is handed out: it may be split while its reader works.
+    const next = (page.prefix >>> 0) + 2 ** (32 - page.depth)
+    yield page
+    position = next
+  }
+}
+
+/** Puts the two halves of `page` in its place. */
+export function replaceWithHalves(page: Page, low: Page, high: Page): void {
+  const root = page.root
+  let parent: Directory | undefined
+  let slot = 0
+  let node = root.node
+  while (node instanceof Directory) {
+    parent = node
+    slot = (page.prefix << node.base) >>> (32 - node.bits)
+    node = node.children[slot] as Page | Directory
+  }
+  if (parent === undefined) {
+    root.node = new Directory(0, 1, [low, high])
+    return
+  }
+  let used = page.depth - parent.base
+  if (used === parent.bits) {
+    if (parent.bits === maxDirectoryBits) {
+      parent.children[slot] = new Directory(page.depth, 1, [low, high])
+      return
+    }
+    parent.children = parent.children.flatMap(child => [child, child])
+    parent.bits++
+    slot *= 2
+  }
+  // The page stands in 2^(bits - used) neighbouring slots: the first half of them becomes `low`.
+  const width = 1 << (parent.bits - used)
+  const start = slot & ~(width - 1)
+  parent.children.fill(low, start, start + width / 2)
+  parent.children.fill(high, start + width / 2, start + width)
+}

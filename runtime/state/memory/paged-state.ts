@@ -1,0 +1,141 @@
+/**
+ * The keyed state of one chain: both backends are this class. `hashmap` has no page store behind it and keeps
+ * everything in memory; `lmdb` has (`lmdb/page-store.ts`) and holds its memory limit.
+ */
+import { FlinkError } from '../../core/errors.ts'
+import { assert } from '../../core/assert.ts'
+import type { KeyGroupRange } from '../../core/key-group.ts'
+import type { KeyedBlock, KeyedStateBackend, KeyedStateStats, MapTable, SnapshotRun, SnapshotSink, ValueTable } from '../../operators/keyed-state.ts'
+import { CurrentKey } from './current-key.ts'
+import { PagedMapTable } from './map-table.ts'
+import { TableInfo } from './page.ts'
+import type { TableKind } from './page.ts'
+import type { PageStore } from './page-store.ts'
+import { PagedSnapshot } from './paged-snapshot.ts'
+import { Pager } from './pager.ts'
+import { decodeMaps, decodeValues, readBlock } from './section.ts'
+import type { Section } from './section.ts'
+import { Table } from './table.ts'
+import { PagedValueTable } from './value-table.ts'
+
+export interface PagedStateOptions {
+  readonly keyGroups: KeyGroupRange
+  readonly maxParallelism: number
+  /** Bytes; used only with a store. */
+  readonly memoryLimit: number
+  readonly store: PageStore | undefined
+  /** ms, any origin. */
+  readonly clock: () => number
+}
+
+type OpenTable = { readonly kind: 'value'; readonly table: Table; readonly values: PagedValueTable } | { readonly kind: 'map'; readonly table: Table; readonly maps: PagedMapTable }
+
+export class PagedState implements KeyedStateBackend {
+  readonly keyGroups: KeyGroupRange
+  readonly maxParallelism: number
+  readonly #store: PageStore | undefined
+  readonly #current: CurrentKey
+  readonly #pager: Pager
+  readonly #tables = new Map<string, OpenTable>()
+  #closed = false
+
+  constructor(options: PagedStateOptions) {
+    this.keyGroups = options.keyGroups
+    this.maxParallelism = options.maxParallelism
+    this.#store = options.store
+    this.#current = new CurrentKey(options.keyGroups, options.maxParallelism)
+    this.#pager = new Pager({ current: this.#current, limit: options.memoryLimit, store: options.store, clock: options.clock })
+  }
+
+  setCurrentKey(key: unknown): void {
+    this.#current.set(key)
+  }
+
+  currentKey(): unknown {
+    return this.#current.key
+  }
+
+  currentKeyGroup(): number {
+    this.#current.resolve()
+    return this.#current.keyGroup
+  }
+
+  values(name: string): ValueTable {
+    return this.#valueTable(name)
+  }
+
+  maps(name: string): MapTable {
+    return this.#mapTable(name)
+  }
+
+  startSnapshot(sink: SnapshotSink): SnapshotRun {
+    return new PagedSnapshot(this.#pager, [...this.#tables.values()].map(open => open.table), sink)
+  }
+
+  restore(blocks: Iterable<KeyedBlock>): void {
+    for (const { state, keyGroup, bytes } of blocks) {
+      if (keyGroup < this.keyGroups.start || keyGroup > this.keyGroups.end) continue
+      const { kind, sections } = readBlock(bytes, state)
+      for (const section of sections) {
+        if (kind === 'value') restoreValues(this.#valueTable(state), keyGroup, section)
+        else restoreMaps(this.#mapTable(state), keyGroup, section)
+        this.#pager.makeRoom()
+      }
+    }
+    this.#current.serial++
+  }
+
+  maintain(): void {
+    this.#pager.maintain()
+  }
+
+  stats(): KeyedStateStats {
+    const pager = this.#pager
+    return { entriesInMemory: pager.entries, bytesInMemory: Math.round(pager.bytes), evictions: pager.evictions, loads: pager.loads, bytesOnDisk: pager.bytesInStore }
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#tables.clear()
+    this.#store?.close()
+  }
+
+  #valueTable(name: string): PagedValueTable {
+    const open = this.#tables.get(name) ?? this.#create(name, 'value')
+    if (open.kind !== 'value') throw wrongKind(name, open.kind, 'value')
+    return open.values
+  }
+
+  #mapTable(name: string): PagedMapTable {
+    const open = this.#tables.get(name) ?? this.#create(name, 'map')
+    if (open.kind !== 'map') throw wrongKind(name, open.kind, 'map')
+    return open.maps
+  }
+
+  #create(name: string, kind: TableKind): OpenTable {
+    assert(!this.#closed, `state "${name}" is opened after close`)
+    const table = new Table(new TableInfo(name, kind, this.#tables.size), this.#current, this.#pager, this.keyGroups)
+    const open: OpenTable = kind === 'value' ? { kind, table, values: new PagedValueTable(table) } : { kind, table, maps: new PagedMapTable(table) }
+    this.#tables.set(name, open)
+    return open
+  }
+}
+
+function restoreValues(table: PagedValueTable, keyGroup: number, section: Section): void {
+  const { keys, values } = decodeValues(section.body)
+  for (let i = 0; i < keys.length; i++) table.restore(section.namespace, keyGroup, keys[i], values[i])
+}
+
+function restoreMaps(table: PagedMapTable, keyGroup: number, section: Section): void {
+  const { keys, sizes, fields, values } = decodeMaps(section.body)
+  let at = 0
+  for (let i = 0; i < keys.length; i++) {
+    for (let n = sizes[i] as number; n > 0; n--, at++) table.restore(section.namespace, keyGroup, keys[i], fields[at], values[at])
+  }
+}
+
+function wrongKind(name: string, is: TableKind, asked: TableKind): FlinkError {
+  const words = { value: 'a single value per key', map: 'a map per key' }
+  return new FlinkError('STATE_INCOMPATIBLE', `state "${name}" holds ${words[is]} and cannot be opened as ${words[asked]}`)
+}

@@ -1,0 +1,261 @@
+/**
+ * Moves pages between memory, the store and a running snapshot. Every access to a page goes through `open`:
+ * - a page that the running snapshot has not written yet is written first (copy on access), so that a snapshot is of one
+ *   instant although `get` hands out live objects;
+ * - a page that was evicted is loaded.
+ *
+ * `maintain` evicts by the clock algorithm with a second chance until memory is within its limit again, in slices. A page
+ * that is unchanged in the store is only dropped. Nothing is evicted in between, so a value stays live during a turn and
+ * memory may exceed the limit by what one turn touches. While the store has too much to write, only unchanged pages go.
+ *
+ * Pages whose accesses have no locality are a bad bargain: 128 entries are decoded for one hit and written back. Where
+ * most loaded pages of a table serve a single access, its pages are split down to a few entries as they leave.
+ */
+import { assert } from '../../core/assert.ts'
+import type { CurrentKey } from './current-key.ts'
+import { Entry, largestPage, Page, setValue, smallestPage } from './page.ts'
+import type { Entries, Fields, TableInfo } from './page.ts'
+import type { PageStore } from './page-store.ts'
+import { decodeMaps, decodeValues, encodeSection, readSection } from './section.ts'
+import { canonicalKey } from '../../core/key-group.ts'
+import { splitPage } from './split.ts'
+
+/** Takes the section of a page as it was when the snapshot began. */
+export interface CopyTarget {
+  write(page: Page, section: Uint8Array): void
+}
+
+export interface PagerOptions {
+  readonly current: CurrentKey
+  /** Bytes. */
+  readonly limit: number
+  /** undefined: everything stays in memory. */
+  readonly store: PageStore | undefined
+  /** ms, any origin; bounds the slices of `maintain`. */
+  readonly clock: () => number
+}
+
+const sliceMs = 1
+/** When memory is this far above its limit, slices grow: it must not run away from us. */
+const urgentAbove = 1.1
+const urgentSliceMs = 10
+/** The bound of a slice where the clock stands still, as in the simulator. */
+const pagesPerSlice = 64
+const urgentPagesPerSlice = 1024
+const localityWindow = 64
+
+export class Pager {
+  readonly #current: CurrentKey
+  readonly #limit: number
+  readonly #store: PageStore | undefined
+  readonly #clock: () => number
+  readonly #resident: Page[] = []
+  #hand = 0
+  #snapshot: CopyTarget | undefined
+  /** Number of the last snapshot that began. */
+  epoch = 0
+  /** The same while it runs, else 0. */
+  #running = 0
+  bytes = 0
+  entries = 0
+  evictions = 0
+  loads = 0
+
+  constructor(options: PagerOptions) {
+    this.#current = options.current
+    this.#limit = options.limit
+    this.#store = options.store
+    this.#clock = options.clock
+  }
+
+  get bytesInStore(): number {
+    return this.#store?.bytes ?? 0
+  }
+
+  /** The entries of a page, to be read or changed now. */
+  open(page: Page): Entries {
+    page.hits = (page.hits + 1) | 0
+    const { entries } = page
+    return entries !== undefined && page.epoch >= this.#running ? entries : this.#admit(page)
+  }
+
+  /** A new page came into being. */
+  adopt(page: Page): void {
+    this.bytes += page.bytes
+    this.entries += page.count
+    if (this.#store !== undefined) this.#resident.push(page)
+  }
+
+  /** The page is no longer part of its table; a snapshot that runs still gets it. */
+  drop(page: Page): void {
+    this.copy(page)
+    if (page.entries !== undefined) this.#forget(page)
+    if (page.stored > 0) this.#store?.remove(page)
+    page.dropped = true
+  }
+
+  changeBytes(page: Page, by: number): void {
+    page.bytes += by
+    this.bytes += by
+  }
+
+  startSnapshot(target: CopyTarget): void {
+    assert(this.#snapshot === undefined, 'a snapshot begins while another is under way')
+    this.#snapshot = target
+    this.#running = ++this.epoch
+    this.#current.serial++
+  }
+
+  endSnapshot(): void {
+    this.#snapshot = undefined
+    this.#running = 0
+  }
+
+  /** Writes the page to the running snapshot, if that has still to be done. */
+  copy(page: Page): void {
+    if (page.epoch >= this.#running || this.#snapshot === undefined) return
+    page.epoch = this.#running
+    if (page.count > 0) this.#snapshot.write(page, page.entries === undefined ? this.#read(page) : encodeSection(page))
+  }
+
+  /** A page that is only going to be read: if it is evicted, a copy that takes no room in memory for longer than its reader needs. */
+  peek(page: Page): Page {
+    if (page.entries !== undefined) {
+      this.open(page)
+      return page
+    }
+    this.loads++
+    const copy = new Page(page.root, page.prefix, page.depth, this.epoch)
+    fill(copy, this.#read(page))
+    return copy
+  }
+
+  maintain(): void {
+    if (this.#store === undefined) return
+    this.#store.check()
+    if (this.bytes <= this.#limit) return
+    const urgent = this.bytes > this.#limit * urgentAbove
+    const end = this.#clock() + (urgent ? urgentSliceMs : sliceMs)
+    let left = urgent ? urgentPagesPerSlice : pagesPerSlice
+    const store = this.#store
+    const evict = (page: Page) => {
+      if (page.dirty && !store.ready) return false
+      this.#evict(page, blob => store.write(page, blob))
+      return --left > 0 && ((left & 7) !== 0 || this.#clock() < end)
+    }
+    this.#sweep(evict)
+  }
+
+  /** During a restore: makes room at once, waiting for the disk. */
+  makeRoom(): void {
+    if (this.#store === undefined || this.bytes <= this.#limit) return
+    const store = this.#store
+    this.#sweep(page => {
+      this.#evict(page, blob => store.writeNow(page, blob))
+      return true
+    })
+  }
+
+  #admit(page: Page): Entries {
+    if (page.entries !== undefined) {
+      this.copy(page)
+      return page.entries
+    }
+    const blob = this.#read(page)
+    if (page.epoch < this.#running) {
+      page.epoch = this.#running
+      this.#snapshot?.write(page, blob)
+    }
+    const entries = fill(page, blob)
+    page.loadedAt = page.hits - 1
+    page.dirty = false
+    this.loads++
+    this.adopt(page)
+    return entries
+  }
+
+  #read(page: Page): Uint8Array {
+    assert(this.#store !== undefined && page.stored > 0, 'an evicted page is in no store')
+    return this.#store.read(page)
+  }
+
+  /** Passes pages that had no access since the hand came by last to `evict` until memory is within its limit or it says no. */
+  #sweep(evict: (page: Page) => boolean): void {
+    // Twice round: the first may find a second chance everywhere.
+    for (let steps = this.#resident.length * 2; steps > 0 && this.bytes > this.#limit && this.#resident.length > 0; steps--) {
+      if (this.#hand >= this.#resident.length) this.#hand = 0
+      const page = this.#resident[this.#hand] as Page
+      if (page.dropped || page.entries === undefined) {
+        this.#removeAtHand()
+      } else if (page.hits !== page.seen) {
+        page.seen = page.hits
+        this.#hand++
+      } else if (page.count > page.root.table.pageLimit * 2 && page.count > page.splitAbove) {
+        this.#removeAtHand()
+        // The halves come to the end of the ring; they go when the hand finds them.
+        splitPage(page, this)
+      } else {
+        if (!evict(page)) break
+        this.#removeAtHand()
+      }
+    }
+    this.#current.serial++
+  }
+
+  #removeAtHand(): void {
+    const last = this.#resident.pop() as Page
+    if (this.#hand < this.#resident.length) this.#resident[this.#hand] = last
+  }
+
+  #evict(page: Page, write: (blob: Uint8Array) => void): void {
+    if (page.dirty || page.stored === 0) {
+      const blob = encodeSection(page)
+      if (page.epoch < this.#running) {
+        page.epoch = this.#running
+        this.#snapshot?.write(page, blob)
+      }
+      write(blob)
+      page.dirty = false
+    } else this.copy(page)
+    this.#forget(page)
+    page.entries = undefined
+    page.keys = undefined
+    this.evictions++
+    if (page.loadedAt >= 0) observeLocality(page.root.table, page.hits - page.loadedAt)
+  }
+
+  #forget(page: Page): void {
+    this.bytes -= page.bytes
+    this.entries -= page.count
+  }
+}
+
+function observeLocality(table: TableInfo, accesses: number): void {
+  table.reloads++
+  if (accesses <= 1) table.usedOnce++
+  if (table.reloads < localityWindow) return
+  if (table.usedOnce > localityWindow * 0.6) table.pageLimit = Math.max(smallestPage, table.pageLimit >> 1)
+  else if (table.usedOnce < localityWindow * 0.2) table.pageLimit = Math.min(largestPage, table.pageLimit << 1)
+  table.reloads = 0
+  table.usedOnce = 0
+}
+
+/** Gives a page the entries of its blob. */
+function fill(page: Page, blob: Uint8Array): Entries {
+  const { section } = readSection(blob, 0, `state "${page.root.table.name}"`)
+  const entries: Entries = new Map()
+  page.entries = entries
+  if (page.root.table.kind === 'value') {
+    const { keys, values } = decodeValues(section.body)
+    for (let i = 0; i < keys.length; i++) setValue(page, entries, canonicalKey(keys[i]), keys[i], values[i])
+    return entries
+  }
+  const { keys, sizes, fields, values } = decodeMaps(section.body)
+  let at = 0
+  for (let i = 0; i < keys.length; i++) {
+    const map: Fields = new Map()
+    for (let n = sizes[i] as number; n > 0; n--, at++) map.set(canonicalKey(fields[at]), new Entry(fields[at], values[at]))
+    entries.set(canonicalKey(keys[i]), new Entry(keys[i], map))
+  }
+  return entries
+}

@@ -1,0 +1,144 @@
+/**
+ * Pages as bytes. A *section* is one page: what LMDB holds of an evicted page and what a snapshot holds of it are the
+ * same bytes, so an evicted page is snapshotted without being decoded. A *block* is what a snapshot writes per (state,
+ * key group): a header and any number of sections.
+ *
+ *   block    u8 format version | u8 kind (0 values, 1 maps) | section...
+ *   section  f64 namespace | u32 count | u32 body length | u32 crc32 of the body | body
+ *   body     values: entries(key, value)
+ *            maps:   u32 length | entries(key, how many fields) | entries(field, value)
+ *
+ * Numbers are little endian; `entries` is the codec's entry encoding.
+ */
+import { FlinkError } from '../../core/errors.ts'
+import { assert } from '../../core/assert.ts'
+import type { Namespace } from '../../operators/keyed-state.ts'
+import { crc32 } from '../../codec/checksum.ts'
+import { decodeEntries, encodeEntries } from '../../codec/value-codec.ts'
+import { keysOf, mapsOf } from './page.ts'
+import type { Fields, Page, TableKind } from './page.ts'
+
+const blockVersion = 1
+const sectionHeader = 20
+const kindCodes = { value: 0, map: 1 } as const
+
+export interface Section {
+  readonly namespace: Namespace
+  /** Keys in a value section, fields in a map section. */
+  readonly count: number
+  readonly body: Uint8Array
+}
+
+export function encodeSection(page: Page): Uint8Array {
+  assert(page.entries !== undefined, 'an evicted page is encoded')
+  return section(page.root.namespace, page.count, page.root.table.kind === 'value' ? valueBody(page) : mapBody(page))
+}
+
+function valueBody(page: Page): Uint8Array[] {
+  const what = `state "${page.root.table.name}"`
+  return [encodeEntries(keysOf(page), [...(page.entries as Map<unknown, unknown>).values()], what)]
+}
+
+function mapBody(page: Page): Uint8Array[] {
+  const what = `state "${page.root.table.name}"`
+  const keys: unknown[] = []
+  const sizes: number[] = []
+  const fields: unknown[] = []
+  const values: unknown[] = []
+  for (const [, entry] of mapsOf(page)) {
+    const map = entry.value as Fields
+    keys.push(entry.key)
+    sizes.push(map.size)
+    for (const field of map.values()) {
+      fields.push(field.key)
+      values.push(field.value)
+    }
+  }
+  const owners = encodeEntries(keys, sizes, what)
+  const length = new Uint8Array(4)
+  new DataView(length.buffer).setUint32(0, owners.length, true)
+  return [length, owners, encodeEntries(fields, values, what)]
+}
+
+function section(namespace: Namespace, count: number, parts: readonly Uint8Array[]): Uint8Array {
+  let length = sectionHeader
+  for (const part of parts) length += part.length
+  const bytes = new Uint8Array(length)
+  let at = sectionHeader
+  for (const part of parts) {
+    bytes.set(part, at)
+    at += part.length
+  }
+  const view = new DataView(bytes.buffer)
+  view.setFloat64(0, namespace, true)
+  view.setUint32(8, count, true)
+  view.setUint32(12, length - sectionHeader, true)
+  view.setUint32(16, crc32(bytes.subarray(sectionHeader)), true)
+  return bytes
+}
+
+/** The keys and values of a value section. */
+export function decodeValues(body: Uint8Array): { readonly keys: readonly unknown[]; readonly values: readonly unknown[] } {
+  return decodeEntries(body)
+}
+
+/** The keys of a map section, how many fields each has, and the fields and values of all of them in order. */
+export function decodeMaps(body: Uint8Array): { readonly keys: readonly unknown[]; readonly sizes: readonly unknown[]; readonly fields: readonly unknown[]; readonly values: readonly unknown[] } {
+  const length = new DataView(body.buffer, body.byteOffset, 4).getUint32(0, true)
+  const owners = decodeEntries(body.subarray(4, 4 + length))
+  const { keys: fields, values } = decodeEntries(body.subarray(4 + length))
+  return { keys: owners.keys, sizes: owners.values, fields, values }
+}
+
+/** Reads back one section, for example from LMDB, which does not notice a flipped bit by itself. */
+export function readSection(bytes: Uint8Array, at: number, where: string): { readonly section: Section; readonly next: number } {
+  if (at + sectionHeader > bytes.length) throw damaged(where, 'a section is cut off')
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const next = at + sectionHeader + view.getUint32(at + 12, true)
+  if (next > bytes.length) throw damaged(where, 'a section is cut off')
+  const body = bytes.subarray(at + sectionHeader, next)
+  if (crc32(body) !== view.getUint32(at + 16, true)) throw damaged(where, 'the checksum of a section does not match')
+  return { section: { namespace: view.getFloat64(at, true), count: view.getUint32(at + 8, true), body }, next }
+}
+
+export function joinBlock(kind: TableKind, sections: readonly Uint8Array[]): Uint8Array {
+  let length = 2
+  for (const part of sections) length += part.length
+  const bytes = new Uint8Array(length)
+  bytes[0] = blockVersion
+  bytes[1] = kindCodes[kind]
+  let at = 2
+  for (const part of sections) {
+    bytes.set(part, at)
+    at += part.length
+  }
+  return bytes
+}
+
+export interface Block {
+  readonly kind: TableKind
+  readonly sections: Iterable<Section>
+}
+
+export function readBlock(bytes: Uint8Array, state: string): Block {
+  const where = `state "${state}"`
+  if (bytes.length < 2) throw damaged(where, 'a block is empty')
+  if (bytes[0] !== blockVersion) throw new FlinkError('SNAPSHOT_VERSION', `${where}: block version ${bytes[0]} is not known`)
+  const kind = bytes[1] === kindCodes.value ? 'value' : bytes[1] === kindCodes.map ? 'map' : undefined
+  if (kind === undefined) throw damaged(where, `a block is of unknown kind ${bytes[1]}`)
+  return { kind, sections: sectionsOf(bytes, where) }
+}
+
+function* sectionsOf(bytes: Uint8Array, where: string): Iterable<Section> {
+  let at = 2
+  while (at < bytes.length) {
+    const { section, next } = readSection(bytes, at, where)
+    yield section
+    at = next
+  }
+}
+
+function damaged(where: string, what: string): FlinkError {
+  return new FlinkError('SNAPSHOT_CORRUPT', `${where}: ${what}`)
+}
+

@@ -1,0 +1,179 @@
+/**
+ * What value tables and map tables share: namespace -> key group -> root of pages, and the bookkeeping of inserts and
+ * removals. How an entry is found in a page is theirs.
+ */
+import type { KeyGroupRange } from '../../core/key-group.ts'
+import type { Namespace } from '../../operators/keyed-state.ts'
+import { heapBytesOf } from './heap-size.ts'
+import type { CurrentKey } from './current-key.ts'
+import { Page, pagesOf, Root } from './page.ts'
+import type { TableInfo } from './page.ts'
+import type { Pager } from './pager.ts'
+import { splitPage } from './split.ts'
+
+/** Puts between two samples of a value's size. */
+const sampleEvery = 128
+/** Heap bytes of an entry besides its key and value: the entry object, its slot in a hash map, its share of the page. */
+const entryOverhead = 100
+
+export class Table {
+  readonly info: TableInfo
+  readonly current: CurrentKey
+  readonly pager: Pager
+  readonly #keyGroups: KeyGroupRange
+  readonly #slices = new Map<Namespace, Slice>()
+  #lastNamespace: Namespace | undefined
+  #lastSlice: Slice | undefined
+  #untilSample = 1
+
+  constructor(info: TableInfo, current: CurrentKey, pager: Pager, keyGroups: KeyGroupRange) {
+    this.info = info
+    this.current = current
+    this.pager = pager
+    this.#keyGroups = keyGroups
+  }
+
+  root(namespace: Namespace, keyGroup: number): Root | undefined {
+    return this.#slice(namespace)?.root(keyGroup - this.#keyGroups.start)
+  }
+
+  createRoot(namespace: Namespace, keyGroup: number): Root {
+    let slice = this.#slice(namespace)
+    if (slice === undefined) {
+      slice = new Slice()
+      this.#slices.set(namespace, slice)
+      this.#lastNamespace = namespace
+      this.#lastSlice = slice
+    }
+    const root = new Root(this.info, namespace, keyGroup, this.pager.epoch)
+    slice.add(keyGroup - this.#keyGroups.start, root)
+    this.pager.adopt(root.node as Page)
+    return root
+  }
+
+  /** By ascending key group. */
+  roots(namespace: Namespace): Root[] {
+    return this.#slices.get(namespace)?.roots() ?? []
+  }
+
+  namespaces(): Namespace[] {
+    return [...this.#slices.keys()].sort((a, b) => a - b)
+  }
+
+  *allRoots(): Iterable<Root> {
+    for (const slice of this.#slices.values()) yield* slice.roots()
+  }
+
+  clear(namespace: Namespace): void {
+    const slice = this.#slices.get(namespace)
+    if (slice === undefined) return
+    this.#slices.delete(namespace)
+    this.#lastSlice = undefined
+    this.#lastNamespace = undefined
+    for (const root of slice.roots()) for (const page of pagesOf(root)) this.pager.drop(page)
+    this.current.serial++
+  }
+
+  /** One more entry stands in `page`, which `open` has opened. */
+  inserted(page: Page, key: unknown, value: unknown): void {
+    page.count++
+    page.root.count++
+    page.dirty = true
+    this.pager.entries++
+    if (--this.#untilSample <= 0) this.#learn(page, key, value)
+    this.pager.changeBytes(page, this.info.averageBytes)
+    if (page.count > page.splitAbove) splitPage(page, this.pager)
+  }
+
+  changed(page: Page, key: unknown, value: unknown): void {
+    page.dirty = true
+    if (--this.#untilSample > 0) return
+    const bytes = this.#learn(page, key, value)
+    // Values that grow in place are noticed here: the page's average moves towards the sample.
+    const average = page.bytes / page.count
+    this.pager.changeBytes(page, ((bytes - average) / 8) * page.count)
+  }
+
+  /** `count` entries are gone from `page`. */
+  removed(page: Page, count = 1): void {
+    const { root } = page
+    this.pager.changeBytes(page, page.count === count ? -page.bytes : (-page.bytes * count) / page.count)
+    page.count -= count
+    page.dirty = true
+    root.count -= count
+    this.pager.entries -= count
+    if (root.count === 0) this.#dropRoot(root)
+  }
+
+  #learn(page: Page, key: unknown, value: unknown): number {
+    const bytes = entryOverhead + heapBytesOf(key) + heapBytesOf(value)
+    // A large value costs a longer look; it is taken more seldom.
+    this.#untilSample = sampleEvery + (bytes >> 8)
+    this.info.averageBytes += (bytes - this.info.averageBytes) / (page.root.count < sampleEvery ? 2 : 16)
+    return bytes
+  }
+
+  #dropRoot(root: Root): void {
+    for (const page of pagesOf(root)) this.pager.drop(page)
+    const slice = this.#slices.get(root.namespace) as Slice
+    if (slice.remove(root.keyGroup - this.#keyGroups.start) === 0) {
+      this.#slices.delete(root.namespace)
+      this.#lastSlice = undefined
+      this.#lastNamespace = undefined
+    }
+    this.current.serial++
+  }
+
+  #slice(namespace: Namespace): Slice | undefined {
+    if (namespace === this.#lastNamespace) return this.#lastSlice
+    const slice = this.#slices.get(namespace)
+    if (slice !== undefined) {
+      this.#lastNamespace = namespace
+      this.#lastSlice = slice
+    }
+    return slice
+  }
+}
+
+/** The key groups of one namespace. A session has a namespace nearly for itself, so the first root needs no list. */
+class Slice {
+  #only: Root | undefined
+  #onlyIndex = -1
+  #roots: (Root | undefined)[] | undefined
+  #size = 0
+
+  root(index: number): Root | undefined {
+    if (this.#roots !== undefined) return this.#roots[index]
+    return index === this.#onlyIndex ? this.#only : undefined
+  }
+
+  add(index: number, root: Root): void {
+    this.#size++
+    if (this.#size === 1 && this.#roots === undefined) {
+      this.#only = root
+      this.#onlyIndex = index
+      return
+    }
+    if (this.#roots === undefined) {
+      this.#roots = []
+      this.#roots[this.#onlyIndex] = this.#only
+      this.#only = undefined
+    }
+    this.#roots[index] = root
+  }
+
+  /** How many are left. */
+  remove(index: number): number {
+    if (this.#roots !== undefined) this.#roots[index] = undefined
+    else {
+      this.#only = undefined
+      this.#onlyIndex = -1
+    }
+    return --this.#size
+  }
+
+  roots(): Root[] {
+    if (this.#roots === undefined) return this.#only === undefined ? [] : [this.#only]
+    return this.#roots.filter(root => root !== undefined)
+  }
+}

@@ -1,0 +1,104 @@
+/** One value per (namespace, key). */
+import type { Namespace, ValueTable } from '../../operators/keyed-state.ts'
+import type { CanonicalKey } from '../../core/key-group.ts'
+import { canonicalKey } from '../../core/key-group.ts'
+import { pageHash } from './current-key.ts'
+import { ownedKey } from './owned-key.ts'
+import { pageOf, pagesOf, setValue } from './page.ts'
+import type { Entries, Page } from './page.ts'
+import type { Table } from './table.ts'
+
+export class PagedValueTable implements ValueTable {
+  readonly #table: Table
+  /** What the last lookup found, as long as the current key's serial stands: a get and its put are one lookup. */
+  #serial = 0
+  #namespace: Namespace = 0
+  #page: Page | undefined
+  #value: unknown
+
+  constructor(table: Table) {
+    this.#table = table
+  }
+
+  get(namespace: Namespace): unknown {
+    this.#find(namespace)
+    return this.#value
+  }
+
+  /** `undefined` removes. */
+  put(namespace: Namespace, value: unknown): void {
+    if (value === undefined) return this.remove(namespace)
+    this.#find(namespace)
+    const { canonical, hash, keyGroup, key } = this.#table.current
+    const page = this.#page
+    if (this.#value === undefined || page === undefined) {
+      this.#insert(namespace, keyGroup, key, canonical, hash, value)
+      this.#serial = 0
+      return
+    }
+    // An accumulator that was changed in place is the object that is held.
+    if (value !== this.#value) {
+      page.entries?.set(canonical, value)
+      this.#value = value
+    }
+    this.#table.changed(page, key, value)
+  }
+
+  remove(namespace: Namespace): void {
+    this.#find(namespace)
+    const page = this.#page
+    if (this.#value === undefined || page === undefined) return
+    const { canonical } = this.#table.current
+    page.entries?.delete(canonical)
+    page.keys?.delete(canonical)
+    this.#serial = 0
+    this.#table.removed(page)
+  }
+
+  *entries(namespace: Namespace): Iterable<readonly [key: unknown, value: unknown]> {
+    for (const root of this.#table.roots(namespace)) {
+      for (const page of pagesOf(root)) {
+        if (page.dropped) return
+        const { entries, keys } = this.#table.pager.peek(page)
+        for (const [canonical, value] of entries as Entries) yield [keys?.has(canonical) ? keys.get(canonical) : canonical, value]
+      }
+    }
+  }
+
+  clear(namespace: Namespace): void {
+    this.#table.clear(namespace)
+  }
+
+  namespaces(): Namespace[] {
+    return this.#table.namespaces()
+  }
+
+  /** An entry of a snapshot. */
+  restore(namespace: Namespace, keyGroup: number, key: unknown, value: unknown): void {
+    this.#insert(namespace, keyGroup, key, canonicalKey(key), pageHash(key), value)
+  }
+
+  #find(namespace: Namespace): void {
+    const { current, pager } = this.#table
+    if (this.#serial === current.serial && this.#namespace === namespace) return
+    current.resolve()
+    const root = this.#table.root(namespace, current.keyGroup)
+    this.#namespace = namespace
+    this.#serial = current.serial
+    if (root === undefined) {
+      this.#value = undefined
+      return
+    }
+    const page = pageOf(root, current.hash)
+    this.#value = pager.open(page).get(current.canonical)
+    this.#page = page
+  }
+
+  #insert(namespace: Namespace, keyGroup: number, key: unknown, canonical: CanonicalKey, hash: number, value: unknown): void {
+    const root = this.#table.root(namespace, keyGroup) ?? this.#table.createRoot(namespace, keyGroup)
+    const page = pageOf(root, hash)
+    const owned = ownedKey(key)
+    setValue(page, this.#table.pager.open(page), typeof owned === 'string' ? canonicalKey(owned) : canonical, owned, value)
+    this.#table.inserted(page, owned, value)
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * The manifest of a checkpoint or savepoint: `_metadata` beside its data files. A snapshot exists when its manifest does;
+ * everything in it is named relative to its directory, so a directory can be moved.
+ *
+ * JSON lines: a header, one line per operator, one per coordinator, and last the sha256 of all bytes before that line. A
+ * reader refuses what it does not understand to the letter: an unknown version, a name that leaves the directory, a byte
+ * that changed.
+ */
+import { FlinkError } from '../../core/errors.ts'
+import type { SourcePosition } from '../../core/errors.ts'
+import type { CheckpointKind } from '../../core/batch.ts'
+import type { FileSystem } from '../../core/files.ts'
+import type { Timestamp } from '../../core/time.ts'
+import { readAll, writeDurably } from './durable-file.ts'
+import { corrupt, verifyFile } from './snapshot-file.ts'
+import { sha256 } from './sha256.ts'
+import type { CreateHasher } from './sha256.ts'
+import { coordinatorOf, headerOf, manifestVersion, operatorOf } from './manifest-lines.ts'
+
+export interface Manifest {
+  readonly jobId: string
+  readonly jobName: string
+  readonly graphHash: string
+  readonly checkpointId: number
+  readonly kind: CheckpointKind
+  /** When it was triggered and when it was complete; epoch ms. */
+  readonly triggeredAt: Timestamp
+  readonly completedAt: Timestamp
+  readonly operators: readonly ManifestOperator[]
+  /** States of split enumerators and the like, by operator id. */
+  readonly coordinators: readonly { readonly operatorId: string; readonly state: Uint8Array }[]
+}
+
+export interface ManifestOperator {
+  readonly id: string
+  readonly name: string
+  readonly uid?: string
+  /** What it is, as in the job graph: `map`, `window`, `sink`. */
+  readonly kind: string
+  /** Where the user wrote it. */
+  readonly at?: SourcePosition
+  readonly parallelism: number
+  readonly maxParallelism: number
+  readonly states: readonly ManifestState[]
+  /** By subtask. */
+  readonly subtasks: readonly ManifestSubtask[]
+}
+
+export interface ManifestState {
+  readonly name: string
+  readonly kind: 'keyed' | 'list'
+}
+
+export type ManifestSubtask =
+  /** `name` is relative to the manifest's directory. Operators of one chain share a file. */
+  | { readonly kind: 'file'; readonly name: string; readonly bytes: number; readonly sha256: string }
+  /** Took part without having state. */
+  | { readonly kind: 'empty' }
+  /** Had reached its end and left nothing. */
+  | { readonly kind: 'finished' }
+
+export const manifestName = '_metadata'
+
+/**
+ * Makes the snapshot exist. The data files are durable already (`SnapshotFileWriter.finish`); their directory is synced
+ * once more here, so that no manifest ever names a file whose name could be lost. After this returns, and only then, sinks
+ * may be told to commit.
+ */
+export function writeManifest(files: FileSystem, directory: string, manifest: Manifest, createHasher: CreateHasher = sha256): void {
+  files.syncDirectory(directory)
+  writeDurably(files, directory, manifestName, encodeManifest(manifest, createHasher))
+}
+
+export function encodeManifest(manifest: Manifest, createHasher: CreateHasher = sha256): Uint8Array {
+  const { operators, coordinators, ...header } = manifest
+  const lines = [
+    { manifest: manifestVersion, ...header, operators: operators.length, coordinators: coordinators.length },
+    ...operators.map(operator => ({ operator })),
+    ...coordinators.map(({ operatorId, state }) => ({ coordinator: { operatorId, state: Buffer.from(state).toString('base64') } })),
+  ]
+  const body = new TextEncoder().encode(lines.map(line => `${JSON.stringify(line)}\n`).join(''))
+  return Buffer.concat([body, new TextEncoder().encode(lastLine(body, createHasher))])
+}
+
+/**
+ * Reads a snapshot's manifest; with `verify` also the length and sha256 of every file that it names.
+ *
+ * @throws FlinkError SNAPSHOT_NOT_FOUND, SNAPSHOT_VERSION, SNAPSHOT_CORRUPT (names the file)
+ */
+export function readSnapshot(files: FileSystem, directory: string, verify: boolean, createHasher: CreateHasher = sha256): Manifest {
+  const path = `${directory}/${manifestName}`
+  if (files.stat(path) === undefined) throw new FlinkError('SNAPSHOT_NOT_FOUND', `${directory} holds no snapshot`, { detail: `There is no ${manifestName} in it.` })
+  const manifest = decodeManifest(readAll(files, path), createHasher)
+  if (verify) verifySnapshot(files, directory, manifest, createHasher)
+  return manifest
+}
+
+/** Checks that every data file is as it was written. */
+export function verifySnapshot(files: FileSystem, directory: string, manifest: Manifest, createHasher: CreateHasher = sha256): void {
+  const seen = new Set<string>()
+  for (const operator of manifest.operators) {
+    for (const subtask of operator.subtasks) {
+      if (subtask.kind !== 'file' || seen.has(`${subtask.name} ${subtask.sha256}`)) continue
+      seen.add(`${subtask.name} ${subtask.sha256}`)
+      verifyFile(files, { path: `${directory}/${subtask.name}`, bytes: subtask.bytes, sha256: subtask.sha256 }, createHasher, subtask.name)
+    }
+  }
+}
+
+export function decodeManifest(bytes: Uint8Array, createHasher: CreateHasher = sha256): Manifest {
+  const lines = checkedLines(bytes, createHasher)
+  const { header, operators, coordinators } = headerOf(lines[0])
+  if (lines.length !== 1 + operators + coordinators) throw corrupt(manifestName, 'it has another number of lines than it says')
+  return {
+    ...header,
+    operators: lines.slice(1, 1 + operators).map(operatorOf),
+    coordinators: lines.slice(1 + operators).map(coordinatorOf),
+  }
+}
+
+/** The lines before the checksum, as JSON. */
+function checkedLines(bytes: Uint8Array, createHasher: CreateHasher): unknown[] {
+  const last = bytes.at(-1) === newline ? bytes.lastIndexOf(newline, bytes.length - 2) : -1
+  if (last < 0) throw corrupt(manifestName, 'its end is missing')
+  const body = bytes.subarray(0, last + 1)
+  if (!Buffer.from(bytes.subarray(last + 1)).equals(Buffer.from(lastLine(body, createHasher)))) {
+    throw corrupt(manifestName, 'its sha256 does not match')
+  }
+  const text = new TextDecoder('utf-8', { fatal: true }).decode(body)
+  return text.split('\n').slice(0, -1).map(line => JSON.parse(line) as unknown)
+}
+
+const newline = 10
+
+function lastLine(body: Uint8Array, createHasher: CreateHasher): string {
+  const hasher = createHasher()
+  hasher.update(body)
+  return `${JSON.stringify({ sha256: hasher.digest('hex') })}\n`
+}

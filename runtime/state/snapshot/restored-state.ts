@@ -1,0 +1,66 @@
+/**
+ * What a subtask finds of the snapshot that it starts from. Opens only the files that can hold something of it, verifies
+ * each once, and reads only the blocks it needs, one after another.
+ */
+import type { FileSystem } from '../../core/files.ts'
+import type { KeyedBlock, RestoredState } from '../../operators/keyed-state.ts'
+import type { SnapshotFile, SubtaskRestore } from '../../protocol/slot.ts'
+import type { RestoredSubtask } from '../../slot/host.ts'
+import { listShares } from './redistribute.ts'
+import { SnapshotFileReader } from './snapshot-file.ts'
+import type { IndexEntry } from './snapshot-file.ts'
+import { sha256 } from './sha256.ts'
+
+/** @throws FlinkError SNAPSHOT_CORRUPT, SNAPSHOT_VERSION: from the calls of the result, which read the files. */
+export function openRestored(files: FileSystem, restore: SubtaskRestore | undefined, subtask: RestoredSubtask, createHasher = sha256): RestoredState {
+  if (restore === undefined) return nothing
+  /** By path, of the files that were verified. */
+  const indexes = new Map<string, readonly IndexEntry[]>()
+
+  function open(file: SnapshotFile): SnapshotFileReader {
+    const reader = new SnapshotFileReader(files, file, { verified: indexes.has(file.path), createHasher })
+    indexes.set(file.path, reader.index)
+    return reader
+  }
+
+  function indexOf(file: SnapshotFile): readonly IndexEntry[] {
+    if (!indexes.has(file.path)) open(file).close()
+    return indexes.get(file.path) ?? []
+  }
+
+  /** Reads the entries of a file that are wanted, one after another. */
+  function* read<T>(file: SnapshotFile, wanted: (entry: IndexEntry) => boolean, take: (reader: SnapshotFileReader, entry: IndexEntry) => T): Iterable<T> {
+    const entries = indexOf(file).filter(wanted)
+    if (entries.length === 0) return
+    const reader = open(file)
+    try {
+      for (const entry of entries) yield take(reader, entry)
+    } finally {
+      reader.close()
+    }
+  }
+
+  return {
+    checkpointId: restore.checkpointId,
+
+    *keyed(operatorId): Iterable<KeyedBlock> {
+      const { start, end } = subtask.keyGroups
+      const ours = (entry: IndexEntry) => entry.kind === 'keyed' && entry.operatorId === operatorId && entry.keyGroup >= start && entry.keyGroup <= end
+      for (const file of restore.operators[operatorId]?.files ?? []) {
+        if (file !== undefined) yield* read(file, ours, (reader, entry) => ({ state: entry.state, keyGroup: entry.keyGroup, bytes: reader.keyed(entry) }))
+      }
+    },
+
+    list(operatorId, state): Uint8Array[] {
+      const old = restore.operators[operatorId]?.files ?? []
+      const ours = (entry: IndexEntry) => entry.kind === 'list' && entry.operatorId === operatorId && entry.state === state
+      const counts = old.map(file => (file === undefined ? 0 : indexOf(file).reduce((sum, entry) => sum + (ours(entry) ? entry.items : 0), 0)))
+      return listShares(counts, subtask.subtask, subtask.parallelism).flatMap(({ oldSubtask, from, to }) => {
+        const file = old[oldSubtask]
+        return file === undefined ? [] : [...read(file, ours, (reader, entry) => reader.list(entry))].flat().slice(from, to)
+      })
+    },
+  }
+}
+
+const nothing: RestoredState = { checkpointId: undefined, keyed: () => [], list: () => [] }

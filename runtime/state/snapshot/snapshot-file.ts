@@ -1,0 +1,311 @@
+/**
+ * One subtask's part of a snapshot as one file:
+ *
+ *   header   'FTSNAP' | u8 format version | u8 0
+ *   blocks   u32 length | u32 crc32 | bytes ...
+ *   footer   JSON index: every block's operator, state, kind, key group, item count, offset and length
+ *   tail     u32 footer length | u32 footer crc32 | 'FTSNAPEN'
+ *
+ * Numbers are little endian; offsets are of a block's bytes. A reader takes the index and then only what it needs. Who
+ * names the file (the manifest) also holds its length and sha256, which the reader checks before it believes anything.
+ */
+import { FlinkError } from '../../core/errors.ts'
+import { assert } from '../../core/assert.ts'
+import type { FileSystem, ReadHandle, WriteHandle } from '../../core/files.ts'
+import { crc32 } from '../../codec/checksum.ts'
+import type { SnapshotBlock, SnapshotFile } from '../../protocol/slot.ts'
+import { sha256 } from './sha256.ts'
+import type { CreateHasher, Hasher } from './sha256.ts'
+
+export type { CreateHasher } from './sha256.ts'
+
+export interface IndexEntry {
+  readonly operatorId: string
+  readonly state: string
+  readonly kind: 'keyed' | 'list'
+  /** -1 for a list. */
+  readonly keyGroup: number
+  /** Items of a list; 1 for a keyed block. */
+  readonly items: number
+  readonly offset: number
+  readonly length: number
+}
+
+const formatVersion = 1
+const magic = new TextEncoder().encode('FTSNAP')
+const endMagic = new TextEncoder().encode('FTSNAPEN')
+const headerBytes = 8
+const frameBytes = 8
+const tailBytes = 16
+/** Small blocks are gathered: a write call a block would be most of the time. */
+const writeBufferBytes = 256 * 1024
+
+export class SnapshotFileWriter {
+  readonly #files: FileSystem
+  readonly #path: string
+  readonly #hasher: Hasher
+  readonly #index: IndexEntry[] = []
+  readonly #handle: WriteHandle
+  readonly #buffer = new Uint8Array(writeBufferBytes)
+  #buffered = 0
+  #bytes = 0
+  #state: 'open' | 'finished' | 'failed' = 'open'
+
+  /** Creates `path.tmp`, over what an earlier attempt may have left of it. `path` is absolute. */
+  constructor(files: FileSystem, path: string, createHasher: CreateHasher = sha256) {
+    this.#files = files
+    this.#path = path
+    this.#hasher = createHasher()
+    const temporary = `${path}.tmp`
+    if (files.stat(temporary) !== undefined) files.remove(temporary)
+    this.#handle = files.create(temporary)
+    const header = new Uint8Array(headerBytes)
+    header.set(magic)
+    header[6] = formatVersion
+    this.#attempt(() => this.#write(header))
+  }
+
+  add(block: SnapshotBlock): void {
+    const { operatorId, state } = block
+    const bytes = block.kind === 'keyed' ? block.bytes : joinItems(block.items)
+    const frame = new Uint8Array(frameBytes)
+    const view = new DataView(frame.buffer)
+    view.setUint32(0, bytes.length, true)
+    view.setUint32(4, crc32(bytes), true)
+    this.#attempt(() => {
+      this.#write(frame)
+      const place = { offset: this.#bytes, length: bytes.length }
+      this.#index.push(block.kind === 'keyed' ? { operatorId, state, kind: 'keyed', keyGroup: block.keyGroup, items: 1, ...place } : { operatorId, state, kind: 'list', keyGroup: -1, items: block.items.length, ...place })
+      this.#write(bytes)
+    })
+  }
+
+  /** Makes the file durable under its name. It takes part in a snapshot only once a manifest names it. */
+  finish(): SnapshotFile {
+    this.#attempt(() => {
+      const footer = new TextEncoder().encode(JSON.stringify(packIndex(this.#index)))
+      const tail = new Uint8Array(tailBytes)
+      const view = new DataView(tail.buffer)
+      view.setUint32(0, footer.length, true)
+      view.setUint32(4, crc32(footer), true)
+      tail.set(endMagic, 8)
+      this.#write(footer)
+      this.#write(tail)
+      this.#flush()
+      this.#handle.sync()
+      this.#handle.close()
+      this.#files.rename(`${this.#path}.tmp`, this.#path)
+      this.#files.syncDirectory(this.#path.slice(0, this.#path.lastIndexOf('/')))
+    })
+    this.#state = 'finished'
+    return { path: this.#path, bytes: this.#bytes, sha256: this.#hasher.digest('hex') }
+  }
+
+  /** Drops the unfinished file. */
+  abort(): void {
+    if (this.#state === 'finished') return
+    if (this.#state === 'open') this.#fail()
+  }
+
+  /** A storage call that failed once is never trusted again for this file (a later fsync may succeed over lost data). */
+  #attempt(work: () => void): void {
+    assert(this.#state === 'open', `a snapshot file is written after it ${this.#state}`)
+    try {
+      work()
+    } catch (error) {
+      this.#fail()
+      throw error
+    }
+  }
+
+  #fail(): void {
+    this.#state = 'failed'
+    // The first error is the one to report; what is left over is swept when the checkpoint directory is.
+    for (const cleanup of [() => this.#handle.close(), () => this.#files.remove(`${this.#path}.tmp`)]) {
+      try {
+        cleanup()
+      } catch {}
+    }
+  }
+
+  #write(bytes: Uint8Array): void {
+    this.#hasher.update(bytes)
+    this.#bytes += bytes.length
+    if (bytes.length > this.#buffer.length - this.#buffered) this.#flush()
+    if (bytes.length > this.#buffer.length) {
+      this.#handle.write(bytes)
+      return
+    }
+    this.#buffer.set(bytes, this.#buffered)
+    this.#buffered += bytes.length
+  }
+
+  #flush(): void {
+    if (this.#buffered === 0) return
+    this.#handle.write(this.#buffer.subarray(0, this.#buffered))
+    this.#buffered = 0
+  }
+}
+
+/** Reads blocks of a file, after its length and sha256 were found right. */
+export interface ReaderOptions {
+  /** It was verified before, by this process and for this restore. */
+  readonly verified?: boolean
+  readonly createHasher?: CreateHasher
+}
+
+export class SnapshotFileReader {
+  readonly index: readonly IndexEntry[]
+  readonly #handle: ReadHandle
+  readonly #name: string
+
+  /** @throws FlinkError SNAPSHOT_CORRUPT naming the file and what is wrong, SNAPSHOT_VERSION */
+  constructor(files: FileSystem, file: SnapshotFile, options: ReaderOptions = {}) {
+    const name = shortName(file.path)
+    if (options.verified !== true) verifyFile(files, file, options.createHasher ?? sha256, name)
+    this.#name = name
+    this.#handle = files.openRead(file.path)
+    try {
+      this.index = this.#readIndex(file.bytes)
+    } catch (error) {
+      this.#handle.close()
+      throw error
+    }
+  }
+
+  /** The bytes of a keyed block. */
+  keyed(entry: IndexEntry): Uint8Array {
+    const frame = this.#read(entry.offset - frameBytes, frameBytes + entry.length)
+    const view = new DataView(frame.buffer)
+    const bytes = frame.subarray(frameBytes)
+    if (view.getUint32(0, true) !== entry.length) throw corrupt(this.#name, `the block at ${entry.offset} has another length than the index says`)
+    if (view.getUint32(4, true) !== crc32(bytes)) throw corrupt(this.#name, `the checksum of the block at ${entry.offset} does not match`)
+    return bytes
+  }
+
+  list(entry: IndexEntry): Uint8Array[] {
+    const items = splitItems(this.keyed(entry))
+    if (items === undefined || items.length !== entry.items) throw corrupt(this.#name, `the list at ${entry.offset} has another number of items than the index says`)
+    return items
+  }
+
+  close(): void {
+    this.#handle.close()
+  }
+
+  #readIndex(size: number): readonly IndexEntry[] {
+    if (size < headerBytes + tailBytes) throw corrupt(this.#name, 'it is too short')
+    const header = this.#read(0, headerBytes)
+    if (!startsWith(header, magic)) throw corrupt(this.#name, 'it is not a snapshot file')
+    if (header[6] !== formatVersion) throw new FlinkError('SNAPSHOT_VERSION', `${this.#name}: snapshot file format ${header[6]} is not known`)
+    const tail = this.#read(size - tailBytes, tailBytes)
+    if (!startsWith(tail.subarray(8), endMagic)) throw corrupt(this.#name, 'its end is missing')
+    const view = new DataView(tail.buffer)
+    const length = view.getUint32(0, true)
+    if (headerBytes + tailBytes + length > size) throw corrupt(this.#name, 'its index is cut off')
+    const footer = this.#read(size - tailBytes - length, length)
+    if (crc32(footer) !== view.getUint32(4, true)) throw corrupt(this.#name, 'the checksum of its index does not match')
+    return unpackIndex(JSON.parse(new TextDecoder().decode(footer)) as PackedIndex)
+  }
+
+  #read(position: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(length)
+    let read = 0
+    while (read < length) {
+      const n = this.#handle.read(bytes.subarray(read), position + read)
+      if (n === 0) throw corrupt(this.#name, `it ends at ${position + read}, in the middle of a block`)
+      read += n
+    }
+    return bytes
+  }
+}
+
+/** @throws FlinkError SNAPSHOT_CORRUPT if the file is not there, or not as long, or not the same as when it was written. */
+export function verifyFile(files: FileSystem, file: SnapshotFile, createHasher: CreateHasher = sha256, name = shortName(file.path)): void {
+  const stat = files.stat(file.path)
+  if (stat === undefined) throw corrupt(name, 'the file is missing')
+  if (stat.kind !== 'file') throw corrupt(name, 'it is not a file')
+  if (stat.size !== file.bytes) throw corrupt(name, `it has ${stat.size} bytes instead of ${file.bytes}`)
+  const handle = files.openRead(file.path)
+  try {
+    const hasher = createHasher()
+    const buffer = new Uint8Array(Math.min(1024 * 1024, Math.max(file.bytes, 1)))
+    let position = 0
+    for (let n = handle.read(buffer, 0); n > 0; n = handle.read(buffer, position)) {
+      hasher.update(buffer.subarray(0, n))
+      position += n
+    }
+    if (position !== file.bytes) throw corrupt(name, `it has ${position} bytes instead of ${file.bytes}`)
+    if (hasher.digest('hex') !== file.sha256) throw corrupt(name, 'its sha256 does not match')
+  } finally {
+    handle.close()
+  }
+}
+
+export function corrupt(name: string, what: string): FlinkError {
+  return new FlinkError('SNAPSHOT_CORRUPT', `snapshot file ${name}: ${what}`)
+}
+
+/** The last two parts of a path: the directory of the checkpoint and the file. */
+export function shortName(path: string): string {
+  return path.split('/').slice(-2).join('/')
+}
+
+/** Names once, then rows: a state of 128 key groups is 128 short rows. */
+interface PackedIndex {
+  readonly states: readonly (readonly [operatorId: string, state: string, kind: 'keyed' | 'list'])[]
+  readonly blocks: readonly (readonly [state: number, keyGroup: number, items: number, offset: number, length: number])[]
+}
+
+function packIndex(index: readonly IndexEntry[]): PackedIndex {
+  const states: [string, string, 'keyed' | 'list'][] = []
+  const numbers = new Map<string, number>()
+  const blocks = index.map(({ operatorId, state, kind, keyGroup, items, offset, length }) => {
+    const id = JSON.stringify([operatorId, state, kind])
+    let number = numbers.get(id)
+    if (number === undefined) {
+      number = states.push([operatorId, state, kind]) - 1
+      numbers.set(id, number)
+    }
+    return [number, keyGroup, items, offset, length] as const
+  })
+  return { states, blocks }
+}
+
+function unpackIndex({ states, blocks }: PackedIndex): IndexEntry[] {
+  return blocks.map(([number, keyGroup, items, offset, length]) => {
+    const [operatorId, state, kind] = states[number] as PackedIndex['states'][number]
+    return { operatorId, state, kind, keyGroup, items, offset, length }
+  })
+}
+
+/** u32 length | bytes, for each. */
+function joinItems(items: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(items.reduce((sum, item) => sum + 4 + item.length, 0))
+  const view = new DataView(bytes.buffer)
+  let at = 0
+  for (const item of items) {
+    view.setUint32(at, item.length, true)
+    bytes.set(item, at + 4)
+    at += 4 + item.length
+  }
+  return bytes
+}
+
+function splitItems(bytes: Uint8Array): Uint8Array[] | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const items: Uint8Array[] = []
+  let at = 0
+  while (at < bytes.length) {
+    if (at + 4 > bytes.length) return undefined
+    const end = at + 4 + view.getUint32(at, true)
+    if (end > bytes.length) return undefined
+    items.push(bytes.slice(at + 4, end))
+    at = end
+  }
+  return items
+}
+
+function startsWith(bytes: Uint8Array, start: Uint8Array): boolean {
+  return start.every((byte, i) => bytes[i] === byte)
+}

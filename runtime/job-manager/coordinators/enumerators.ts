@@ -4,9 +4,7 @@
  *
  * What an enumerator throws fails the attempt; after that it is not called again.
  */
-import { ByteReader, ByteWriter } from '../../codec/bytes.ts'
-import { ValueReader, ValueWriter } from '../../codec/value.ts'
-import { UnsupportedSignal, unsupportedValue } from '../../codec/unsupported.ts'
+import { decodeValue, encodeValue } from '../../codec/value-codec.ts'
 import { unreachable } from '../../core/assert.ts'
 import { errorToData, FlinkError } from '../../core/errors.ts'
 import type { FileSystem } from '../../core/files.ts'
@@ -41,7 +39,7 @@ export class Enumerators {
           assignSplit: (subtask: number, split: unknown) => this.#send({ kind: 'addSplit', attempt: start.attempt, operatorId, subtask: checked(subtask, parallelism), split }),
           signalNoMoreSplits: (subtask: number) => this.#send({ kind: 'noMoreSplits', attempt: start.attempt, operatorId, subtask: checked(subtask, parallelism) }),
         }
-        const enumerator = source.createEnumerator(context, restored && decodeState(restored))
+        const enumerator = source.createEnumerator(context, restored && decodeValue(restored))
         this.#enumerators.set(operatorId, enumerator)
         enumerator.start()
       }
@@ -58,7 +56,7 @@ export class Enumerators {
         return this.#guard(() => {
           for (const [operatorId, enumerator] of this.#enumerators) {
             const { attempt } = this.#start
-            this.#send({ kind: 'snapshot', attempt, checkpointId: message.checkpointId, operatorId, state: encodeState(enumerator.snapshot()) })
+            this.#send({ kind: 'snapshot', attempt, checkpointId: message.checkpointId, operatorId, state: encodeValue(enumerator.snapshot(), 'the state of a split enumerator') })
           }
         })
       case 'stop':
@@ -110,20 +108,4 @@ function findSource(definition: JobDefinition, id: number): Source<unknown> {
 function checked(subtask: number, parallelism: number): number {
   if (Number.isInteger(subtask) && subtask >= 0 && subtask < parallelism) return subtask
   throw new FlinkError('USER_CODE_FAILED', `a split enumerator named subtask ${subtask}, but the source has ${parallelism}`)
-}
-
-export function encodeState(state: unknown): Uint8Array {
-  const out = new ByteWriter()
-  const writer = new ValueWriter(out)
-  writer.begin()
-  try {
-    writer.write(state)
-  } catch (error) {
-    if (error instanceof UnsupportedSignal) throw unsupportedValue(state, 'the state of a split enumerator')
-    throw error
-  }
-  return out.take()
-}
-export function decodeState(bytes: Uint8Array): unknown {
-  return new ValueReader(new ByteReader(bytes)).read()
 }

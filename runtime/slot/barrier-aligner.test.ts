@@ -151,9 +151,10 @@ test('planted bug: no alignment', () => {
   `)
 })
 test('planted bug: a newer barrier does not supersede', () => {
-  expect(play('a1 b2 c1', 'exactly-once', { noSupersede: true })).toMatchInlineSnapshot(`
+  expect(play('a1 b2 c2 a2', 'exactly-once', { noSupersede: true })).toMatchInlineSnapshot(`
     "a1: blocked a
     b2: blocked ab
-    c1: snapshot 1 since 1, -"
+    c2: snapshot 2 since 1, -
+    a2: -"
   `)
 })

@@ -63,7 +63,7 @@ export class BarrierAligner {
     const commands: AlignerCommand[] = []
     const id = barrier.checkpointId
     if (id <= this.#settled) return commands
-    if (this.#mode === 'exactly-once') this.#superseded(id, commands)
+    if (this.#mode === 'exactly-once') this.#superseded(barrier, commands)
     if (this.#abortedAhead.has(id)) return commands
     const pending = this.#pendingFor(barrier, now, commands)
     if (pending === undefined) return commands
@@ -113,9 +113,14 @@ export class BarrierAligner {
   }
 
   /** Exactly-once: one alignment at a time, the newest. */
-  #superseded(id: number, commands: AlignerCommand[]): void {
+  #superseded(newer: CheckpointBarrier, commands: AlignerCommand[]): void {
     const older = this.#pending[0]
-    if (older === undefined || older.barrier.checkpointId >= id || this.#faults.noSupersede) return
+    const id = newer.checkpointId
+    if (older === undefined || older.barrier.checkpointId >= id) return
+    if (this.#faults.noSupersede) {
+      this.#pending[0] = { ...older, barrier: newer }
+      return
+    }
     commands.push({ kind: 'decline', checkpointId: older.barrier.checkpointId, reason: `barrier ${id} arrived before the alignment was complete` })
     this.#settled = older.barrier.checkpointId
     this.#pending.length = 0
@@ -125,7 +130,6 @@ export class BarrierAligner {
   #pendingFor(barrier: CheckpointBarrier, now: Timestamp, commands: AlignerCommand[]): Pending | undefined {
     const id = barrier.checkpointId
     const first = this.#pending[0]
-    if (first !== undefined && this.#faults.noSupersede) return first
     // An older barrier than the one being aligned: it was superseded.
     if (first !== undefined && this.#mode === 'exactly-once' && first.barrier.checkpointId > id) return undefined
     const known = this.#pending.find(pending => pending.barrier.checkpointId === id)

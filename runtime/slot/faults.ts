@@ -5,7 +5,7 @@
 export interface SlotFaults {
   /** A barrier does not block its channel: records behind it get into the snapshot. */
   readonly noAlignment?: boolean
-  /** The barrier of a newer checkpoint counts for the older one that is being aligned. */
+  /** A newer barrier takes over the older alignment, with the channels that delivered only the older barrier. */
   readonly noSupersede?: boolean
 }
 

@@ -16,7 +16,6 @@ import type { Timestamp } from '../core/time.ts'
 import type { ExecutionPlan, JobGraph, JobVertex } from '../graph/job-graph.ts'
 import type { JobDefinition, Transformation } from '../graph/transformation.ts'
 import type { Chain, ChainWatermarks, CreateChain } from '../operators/chain.ts'
-import type { KeyedStateBackend } from '../operators/keyed-state.ts'
 import type { SlotDeployment, SlotMail } from '../protocol/slot.ts'
 import { noFaults, type SlotFaults } from './faults.ts'
 import type { SlotHost, TurnResult } from './host.ts'
@@ -305,7 +304,6 @@ export class Slot {
     const vertex = this.#graph.vertices[index]
     assert(vertex !== undefined, `the graph has no vertex ${index}`)
     const commits = this.#graph.vertices.some(({ operators }) => operators.some(operator => operator.commits))
-    const backends = new Map<string, KeyedStateBackend>()
     return new Task({
       ref: { vertex: index, subtask },
       vertex,
@@ -316,15 +314,11 @@ export class Slot {
       faults,
       now: this.#now,
       report: report => this.#host.report(report),
-      createChain: watermarks => this.#chain(vertex, wiring, watermarks, backends),
-      closed: () => {
-        for (const backend of backends.values()) backend.close()
-        backends.clear()
-      },
+      createChain: watermarks => this.#chain(vertex, wiring, watermarks),
     })
   }
 
-  #chain(vertex: JobVertex, { subtask: { subtask }, outputs }: TaskWiring, watermarks: ChainWatermarks, backends: Map<string, KeyedStateBackend>): Chain {
+  #chain(vertex: JobVertex, { subtask: { subtask }, outputs }: TaskWiring, watermarks: ChainWatermarks): Chain {
     const host = this.#host
     const { jobId, fence, restore, projectDirectory } = this.#deployment
     const { config } = this.#graph
@@ -347,14 +341,8 @@ export class Slot {
         files: host.files,
         now: () => this.#now,
         output: (operator, tag) => outputs.output(operator, tag),
-        keyedState: operatorId => {
-          let backend = backends.get(operatorId)
-          if (backend === undefined) {
-            backend = host.openKeyedState({ id: `${operatorId}-${subtask}`, backend: config.state.backend, keyGroups, maxParallelism, memoryLimit })
-            backends.set(operatorId, backend)
-          }
-          return backend
-        },
+        // Closed by the chain.
+        keyedState: operatorId => host.openKeyedState({ id: `${operatorId}-${subtask}`, backend: config.state.backend, keyGroups, maxParallelism, memoryLimit }),
         restored: host.openRestored(restore, { subtask, parallelism, keyGroups }),
         requestSplit: operatorId => host.report({ kind: 'requestSplit', operatorId, subtask }),
         print: (operatorId, text) => host.report({ kind: 'print', operatorId, subtask, text }),

@@ -3,7 +3,7 @@
  * when to snapshot, what the end of data means, when it is finished. The slot calls it; it never calls the clock.
  *
  * How data ends: MAX watermark (if event time ends) -> `endInput` -> `endOfData` downstream -> wait for one completed
- * checkpoint that was taken after it, if the job commits anything -> `endOfPartition` -> close -> FINISHED.
+ * checkpoint that was taken after it, if the job commits anything -> close -> `endOfPartition` -> FINISHED.
  */
 import type { CheckpointBarrier, StreamElement } from '../core/batch.ts'
 import { assert, AssertionFailure, unreachable } from '../core/assert.ts'
@@ -37,8 +37,6 @@ export interface TaskOptions {
   report(report: SlotReport): void
   /** Makes the chain, not opened yet; runs user code. */
   createChain(watermarks: ChainWatermarks): Chain
-  /** After the chain was closed. */
-  closed(): void
 }
 
 /**
@@ -74,8 +72,10 @@ export class Task {
   #synchronous: number | undefined
   /** Sources: the `stop-drain` that ended its event time. */
   #drainedFor: number | undefined
-  /** The first checkpoint taken after the end of data. */
+  /** The first checkpoint taken after the end of data that commits. */
   #finalFrom: number | undefined
+  /** Taken here and not complete; a savepoint commits nothing, so it ends no task. */
+  readonly #savepoints = new Set<number>()
   #finalDone: boolean
 
   constructor(options: TaskOptions) {
@@ -163,7 +163,6 @@ export class Task {
     try {
       this.#lastMetrics = chain.metrics()
       chain.close()
-      this.#options.closed()
     } catch (error) {
       if (!quiet) throw error
     }
@@ -282,7 +281,8 @@ export class Task {
   /** Finishes if nothing more can come and nothing is waited for. */
   settle(): boolean {
     if (!this.#running || this.#phase !== 'ended' || !this.#finalDone || this.#synchronous !== undefined || this.#snapshotter.busy) return false
-    if (!this.wiring.gate.channels.every(channel => channel.ended)) return false
+    // What waits for credit may still fail to be encoded, so the task lives until it is sent.
+    if (!this.wiring.outputs.drained || !this.wiring.gate.channels.every(channel => channel.ended)) return false
     this.#finish()
     return true
   }
@@ -348,7 +348,8 @@ export class Task {
     chain.prepareSnapshot(barrier)
     this.wiring.outputs.broadcast({ kind: 'barrier', barrier })
     this.#snapshotter.begin(barrier, chain, alignmentStart, now)
-    if (this.#phase === 'ended') this.#finalFrom ??= id
+    if (barrier.kind === 'savepoint') this.#savepoints.add(id)
+    else if (this.#phase === 'ended') this.#finalFrom ??= id
     if (barrier.kind === 'stop' || barrier.kind === 'stop-drain') {
       this.#synchronous = id
       if (this.isSource && this.#phase === 'flowing') this.#phase = 'stopped'
@@ -359,7 +360,8 @@ export class Task {
   checkpointComplete(checkpointId: number): void {
     if (!this.#running) return
     this.#chainOf().notifyCheckpointComplete(checkpointId)
-    if (this.#finalFrom !== undefined && checkpointId >= this.#finalFrom) this.#finalDone = true
+    if (this.#finalFrom !== undefined && checkpointId >= this.#finalFrom && !this.#savepoints.has(checkpointId)) this.#finalDone = true
+    for (const savepoint of this.#savepoints) if (savepoint <= checkpointId) this.#savepoints.delete(savepoint)
     if (this.#synchronous === undefined || checkpointId < this.#synchronous) return
     this.#synchronous = undefined
     if (this.#phase === 'stopped') this.#endOfData(false)
@@ -370,6 +372,7 @@ export class Task {
     this.#aligner.aborted(checkpointId)
     this.#snapshotter.abort(checkpointId)
     if (this.#pendingTrigger?.checkpointId === checkpointId) this.#pendingTrigger = undefined
+    this.#savepoints.delete(checkpointId)
     this.#chainOf().notifyCheckpointAborted(checkpointId)
     if (this.#synchronous !== checkpointId) return
     this.#synchronous = undefined

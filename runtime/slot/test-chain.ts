@@ -22,6 +22,8 @@ export interface TestOperator {
   readonly watermarkEvery?: number
   /** Sources: waits for so many ms after every record. */
   readonly pause?: number
+  /** Sources: the record at this position holds what no codec takes. */
+  readonly unencodableAt?: number
   /** Throws at the record with this id. */
   readonly failAt?: string
   /** Emits each record so many times (default once). */
@@ -190,7 +192,8 @@ export class TestChain implements Chain {
   }
   #emit(id: string, key: number, timestamp: Timestamp): void {
     if (this.#out === undefined) return
-    const record: TestRecord = { id, key, from: this.#name }
+    const bad = this.#operator.unencodableAt !== undefined && this.#state.position === this.#operator.unencodableAt + 1
+    const record: TestRecord = bad ? ({ id: () => id, key, from: this.#name } as unknown as TestRecord) : { id, key, from: this.#name }
     const batch = this.#batch
     batch.values[batch.size] = record
     batch.timestamps[batch.size++] = timestamp

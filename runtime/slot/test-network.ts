@@ -71,15 +71,18 @@ export class TestNetwork {
   readonly collected: string[] = []
   readonly checkpoints = new Map<number, Checkpoint>()
   now = 1000
-  /** Largest number of frames that lay on one link. */
+  /** Largest number of frames that lay on one link, those that take no credit left out. */
   mostOnLink = 0
   readonly #links = new Map<string, { readonly from: number; readonly to: number; readonly frames: Uint8Array[] }>()
   readonly #control: SlotMail[][]
   readonly #idleUntil: number[]
+  readonly #slow = new Map<string, boolean>()
+  readonly #swarm: Random
   #trace = ''
 
   constructor(job: TestJob) {
     this.random = seededRandom(job.seed ?? 1)
+    this.#swarm = this.random.fork('swarm')
     const config: JobConfig = {
       ...defaultJobConfig,
       exchange: { ...defaultJobConfig.exchange, ...job.exchange },
@@ -166,12 +169,21 @@ export class TestNetwork {
     let choice = random.int(choices)
     if (choice < links.length) {
       const link = links[choice]!
+      if (this.#tarries(`link ${link.from} ${link.to}`)) return true
       this.#receive(link.to, { kind: 'frame', from: link.from, frame: link.frames.shift()! })
     } else if ((choice -= links.length) < controls.length) {
       const slot = controls[choice]!
+      if (this.#tarries(`control ${slot}`)) return true
       this.#receive(slot, this.#control[slot]!.shift()!)
     } else this.turn(turns[choice - controls.length]!)
     return true
+  }
+
+  /** Some links are slow in a run, so that one slot is far ahead of another. */
+  #tarries(name: string): boolean {
+    let slow = this.#slow.get(name)
+    if (slow === undefined) this.#slow.set(name, (slow = this.#swarm.fork(name).chance(0.25)))
+    return slow && this.random.chance(0.8)
   }
 
   turn(slot: number): TurnResult {
@@ -201,6 +213,11 @@ export class TestNetwork {
     return this.#links.get(`${from} ${to}`)?.frames.length ?? 0
   }
 
+  /** The frame that arrives next, as text. */
+  firstFrame(from: number, to: number): string | undefined {
+    return this.#links.get(`${from} ${to}`)?.frames[0]?.join(' ')
+  }
+
   #receive(slot: number, mail: SlotMail): void {
     this.#trace += `mail ${slot} ${mail.kind}\n`
     this.#idleUntil[slot] = -Infinity
@@ -222,7 +239,7 @@ export class TestNetwork {
         let link = this.#links.get(name)
         if (link === undefined) this.#links.set(name, (link = { from: slot, to, frames: [] }))
         link.frames.push(frame)
-        this.mostOnLink = Math.max(this.mostOnLink, link.frames.filter(each => decodeFrame(each).kind !== 'credit').length)
+        this.mostOnLink = Math.max(this.mostOnLink, link.frames.filter(each => !['credit', 'schema'].includes(decodeFrame(each).kind)).length)
       },
       report: report => this.#report(slot, report),
       openKeyedState: noFiles,

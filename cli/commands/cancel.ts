@@ -12,10 +12,13 @@ export class Cancel extends FlinkCommand {
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(Cancel)
-    const [{ connectToProject }, { findJob }] = await Promise.all([import('../session/cluster-client.ts'), import('../session/find-job.ts')])
-    const client = connectToProject(this.projectDirectory(flags))
+    const [{ connectToProject, endIdleCluster }, { findJob }] = await Promise.all([import('../session/cluster-client.ts'), import('../session/find-job.ts')])
+    const projectDirectory = this.projectDirectory(flags)
+    const client = connectToProject(projectDirectory)
     const job = findJob(await client.jobs(), args.job)
     await client.cancel(job.jid)
-    this.print(flags, { jobId: job.jid, name: job.name }, () => `canceling ${job.jid}`)
+    const over = await client.over(job.jid, 30_000)
+    if (over) await endIdleCluster(projectDirectory)
+    this.print(flags, { jobId: job.jid, name: job.name, over }, () => `${over ? 'canceled' : 'canceling'} ${job.jid}`)
   }
 }

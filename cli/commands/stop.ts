@@ -17,11 +17,13 @@ export class Stop extends FlinkCommand {
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(Stop)
-    const [{ connectToProject }, { findJob }] = await Promise.all([import('../session/cluster-client.ts'), import('../session/find-job.ts')])
-    const client = connectToProject(this.projectDirectory(flags))
+    const [{ connectToProject, endIdleCluster }, { findJob }] = await Promise.all([import('../session/cluster-client.ts'), import('../session/find-job.ts')])
+    const projectDirectory = this.projectDirectory(flags)
+    const client = connectToProject(projectDirectory)
     const job = findJob(await client.jobs(), args.job)
     const directory = flags['savepoint-path']
     const path = await client.stop(job.jid, { drain: flags.drain, directory: directory === undefined ? undefined : resolve(directory) })
+    if (await client.over(job.jid, 30_000)) await endIdleCluster(projectDirectory)
     this.print(flags, { jobId: job.jid, name: job.name, path }, () => path)
   }
 }

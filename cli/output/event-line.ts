@@ -49,7 +49,7 @@ export function eventLine(event: RuntimeEvent): EventLine | undefined {
     case 'collected':
       return undefined
     case 'log':
-      return line(event.level, event.error === undefined ? event.message : `${event.message}: ${briefly(event.error)}`)
+      return line(event.level, event.error === undefined || event.message.includes(event.error.message) ? event.message : `${event.message}: ${briefly(event.error)}`)
     case 'missed':
       return line('warn', `${event.events} events were missed: this reader was slower than the cluster`)
     default:

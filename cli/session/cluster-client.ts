@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { errorFromData, FlinkError } from '../../runtime/core/errors.ts'
 import { findCluster } from '../../runtime/deploy/local-cluster.ts'
 import { RestClient } from '../../runtime/deploy/rest-client.ts'
-import type { RuntimeEvent } from '../../runtime/metrics/event.ts'
+import { terminalJobStatuses, type RuntimeEvent } from '../../runtime/metrics/event.ts'
 import type { RestAsyncOperation, RestJobSummary, RestSubmitRequest } from '../../runtime/protocol/rest.ts'
 
 export interface ClusterClient {
@@ -18,6 +18,10 @@ export interface ClusterClient {
   savepoint(jobId: string, directory: string | undefined): Promise<string>
   /** A savepoint, after which the job ends. @returns where it lies */
   stop(jobId: string, options: { readonly drain: boolean; readonly directory: string | undefined }): Promise<string>
+  /** Waits until a job is over. @returns false when it is not after `millis` */
+  over(jobId: string, millis: number): Promise<boolean>
+  /** Ends the whole cluster. */
+  shutdown(): Promise<void>
   /** From the first event that the JobManager still has; ends when `signal` is aborted. */
   events(signal: AbortSignal): AsyncIterable<RuntimeEvent>
 }
@@ -39,6 +43,13 @@ export function clusterClient({ restSocket, token }: { readonly restSocket: stri
       const trigger = await rest.triggerStop(jobId, { drain, ...(directory === undefined ? {} : { targetDirectory: directory }) })
       return location(() => rest.savepointResult(jobId, trigger['request-id']))
     },
+    async over(jobId, millis) {
+      for (const until = Date.now() + millis; Date.now() < until; await pause(pollMillis)) {
+        if (terminalJobStatuses.has((await rest.jobStatus(jobId)).status)) return true
+      }
+      return false
+    },
+    shutdown: async () => void (await rest.shutdownCluster()),
     async *events(signal) {
       let next = 0
       let epoch = 0
@@ -81,4 +92,20 @@ export function connectToProject(projectDirectory: string): ClusterClient {
   const cluster = findCluster(projectDirectory)
   if (cluster === undefined) throw new FlinkError('NO_CLUSTER', `no cluster runs in ${projectDirectory}`)
   return clusterClient(cluster)
+}
+
+/** How long a cluster may take to end. */
+const endMillis = 5_000
+
+/**
+ * Ends the project's cluster if it is a detached one on which no job runs any more: nobody else would. (An attached one
+ * ends with its `run`.)
+ */
+export async function endIdleCluster(projectDirectory: string): Promise<void> {
+  const cluster = findCluster(projectDirectory)
+  if (cluster === undefined || !cluster.detached) return
+  const client = clusterClient(cluster)
+  if ((await client.jobs()).some(job => !terminalJobStatuses.has(job.state))) return
+  await client.shutdown()
+  for (const until = Date.now() + endMillis; Date.now() < until && findCluster(projectDirectory) !== undefined; ) await pause(pollMillis)
 }

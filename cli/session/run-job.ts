@@ -15,7 +15,7 @@ import { executionPlan } from '../../runtime/graph/plan.ts'
 import { removeOldBundles } from '../bundle/bundle-job.ts'
 import { toJsonLine } from '../output/json-lines.ts'
 import { tellError } from '../output/tell-error.ts'
-import { clusterClient, type ClusterClient } from './cluster-client.ts'
+import { clusterClient, endIdleCluster, type ClusterClient } from './cluster-client.ts'
 import { clusterSize, slotsOf, type ClusterSize } from './cluster-size.ts'
 import { compileProject, type CompiledProject } from './compile-project.ts'
 import { parseRunConfig, type RunConfig } from './job-config.ts'
@@ -160,6 +160,8 @@ class RunSession {
   async #start(): Promise<void> {
     // The cluster is started for the parallelism asked for, before it is known what the job needs; the two seldom differ.
     const size = this.#sizeFor(this.#config.job.parallelism)
+    // A detached cluster whose job is over would block the project; if it does not answer, starting ours says why not.
+    await endIdleCluster(this.#options.projectDirectory).catch(() => {})
     this.#startCluster(size)
     removeOldBundles(this.#options.projectDirectory)
     const { projectDirectory, jobFile } = this.#options

@@ -236,6 +236,8 @@ function linesOf(event: RuntimeEvent): LogLine[] {
     return sanitiseText(event.text).replace(/\n$/, '').split('\n').slice(-logCapacity)
       .map(text => ({ at: event.at, kind: 'output', text: text.replaceAll('\t', '  ') }))
   }
+  // Periodic checkpoints have a panel of their own; ten a second would push everything else out.
+  if (event.kind === 'checkpointCompleted' && event.checkpointKind === 'checkpoint') return []
   const line = eventLine(event)
   return line === undefined ? [] : [{ at: event.at, kind: line.level, text: line.text }]
 }

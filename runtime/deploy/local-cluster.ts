@@ -102,23 +102,24 @@ export function startLocalCluster(options: LocalClusterOptions): LocalCluster {
   ready.promise.catch(() => {})
   let epoch = 0
 
+  const tell = (event: ProcessEvent) => {
+    options.log?.(describe(event))
+    for (const listener of listeners) listener(event)
+  }
   const supervisor = new Supervisor({
     event(event) {
-      options.log?.(describe(event))
       if (event.kind === 'gaveUp' && event.process === jobManagerName) ready.reject(errorFromData(event.error))
       if (event.kind === 'ended' && detached) ready.reject(errorFromData(event.error))
       if (event.kind === 'ended' && event.process !== jobManagerName) {
         supervisor.tell(jobManagerName, { kind: 'processEnded', process: event.process, pid: event.pid, error: event.error } satisfies RootLine)
       }
-      for (const listener of listeners) listener(event)
+      tell(event)
     },
     line(process, line) {
       if (process !== jobManagerName) return
       if (line.kind === 'ready') ready.resolve()
-      if (line.kind === 'shutdown') {
-        for (const listener of listeners) listener({ kind: 'shutdown' })
-        void stop(options.cancelGraceMs ?? 2_000)
-      }
+      if (line.kind === 'ready' || line.kind === 'shutdown') tell({ kind: line.kind, process })
+      if (line.kind === 'shutdown') void stop(options.cancelGraceMs ?? 2_000)
     },
   })
 
@@ -201,8 +202,10 @@ function describe(event: ProcessEvent): string {
   switch (event.kind) {
     case 'started':
       return `${event.process} started (pid ${event.pid})`
+    case 'ready':
+      return `${event.process} is ready`
     case 'ended':
-      return event.error.message
+      return event.expected ? `${event.process} ended` : event.error.message
     case 'restarting':
       return `${event.process} is started again${event.delayMs === 0 ? '' : ` in ${event.delayMs} ms`}`
     case 'shutdown':

@@ -55,9 +55,12 @@ export type RootLine = { readonly kind: 'processEnded'; readonly process: string
 /** What happens to the processes of a cluster, for whoever shows it. */
 export type ProcessEvent =
   | { readonly kind: 'started'; readonly process: string; readonly pid: number }
-  | { readonly kind: 'ended'; readonly process: string; readonly pid: number; readonly error: ErrorData }
+  /** A JobManager listens: after its restart, for example. */
+  | { readonly kind: 'ready'; readonly process: string }
+  /** `expected`: it was told to end. */
+  | { readonly kind: 'ended'; readonly process: string; readonly pid: number; readonly error: ErrorData; readonly expected: boolean }
   | { readonly kind: 'restarting'; readonly process: string; readonly delayMs: number }
   /** Somebody asked the JobManager to end the cluster; it is being stopped. */
-  | { readonly kind: 'shutdown' }
+  | { readonly kind: 'shutdown'; readonly process: string }
   /** It died again and again right after it was started, and is not started any more. */
   | { readonly kind: 'gaveUp'; readonly process: string; readonly error: ErrorData }

@@ -30,7 +30,7 @@ export interface ProcessSpec {
 }
 
 export interface SupervisorEvents {
-  event(event: Exclude<ProcessEvent, { kind: 'shutdown' }>): void
+  event(event: Exclude<ProcessEvent, { kind: 'shutdown' | 'ready' }>): void
   line?(process: string, line: ChildLine): void
 }
 
@@ -166,7 +166,7 @@ export class Supervisor {
     // What user code started may hold the log and the sockets.
     killGroup(child.process)
     if (this.#children.get(spec.name) === child) this.#children.delete(spec.name)
-    this.#events.event({ kind: 'ended', process: spec.name, pid: child.process.pid ?? 0, error })
+    this.#events.event({ kind: 'ended', process: spec.name, pid: child.process.pid ?? 0, error, expected: this.#stopping })
     if (!this.#stopping && spec.next !== undefined) this.#again(child, error)
     for (const resolve of this.#onEmpty.splice(0)) resolve()
   }

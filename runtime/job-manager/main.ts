@@ -87,6 +87,8 @@ const manager = new JobManager(
 )
 manager.start()
 
+// The sockets of a JobManager that was killed are still there, and nobody listens on them: there is one at a time.
+for (const path of [sockets.rest, sockets.control]) rmSync(path, { force: true })
 // Connections of a TaskManager and of the CLI may come at any time from here on; they were waiting for it.
 const rest = createRestServer(manager, { token, onBug: fatal })
 const restListening = new Promise<void>((resolve, reject) => {

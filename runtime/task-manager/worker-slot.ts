@@ -10,6 +10,8 @@ import type { RunningSlot, SlotEvents, SlotRunner } from './slot-runner.ts'
 
 /** The next worker waits until the job has started, not to take the cores away from it. */
 const warmAfterMs = 2_000
+/** And when a job ends, until that was told. */
+const warmAfterEndMs = 50
 
 export class WorkerSlot implements SlotRunner {
   readonly #data: SlotWorkerData
@@ -23,12 +25,10 @@ export class WorkerSlot implements SlotRunner {
   }
 
   start(deployment: SlotDeployment, events: SlotEvents): RunningSlot {
-    clearTimeout(this.#timer)
     this.#warmUp()
     const worker = this.#warm as Worker
     this.#warm = undefined
-    this.#timer = setTimeout(() => this.#warmUp(), warmAfterMs)
-    this.#timer.unref()
+    this.#warmUpLater(warmAfterMs)
     return this.#run(worker, deployment, events)
   }
 
@@ -60,7 +60,7 @@ export class WorkerSlot implements SlotRunner {
     worker.on('error', error => (ending ??= { error: workerError(error) }))
     // Only now the thread and all that it held are gone.
     worker.on('exit', code => {
-      this.#warmUp()
+      this.#warmUpLater(warmAfterEndMs)
       events.ended(ending === undefined ? { code: 'USER_CODE_FAILED', message: `user code called process.exit(${code})` } : ending.error)
     })
     post({ kind: 'start', deployment })
@@ -68,6 +68,12 @@ export class WorkerSlot implements SlotRunner {
       receive: mail => post({ kind: 'mail', mail }),
       taken: load => post({ kind: 'taken', load }),
     }
+  }
+
+  #warmUpLater(delay: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#warmUp(), delay)
+    this.#timer.unref()
   }
 
   #warmUp(): void {

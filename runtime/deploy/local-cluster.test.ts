@@ -1,0 +1,280 @@
+/**
+ * Real processes, run from the sources. Nothing here sleeps: every wait ends with an event or when a process is gone.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { defaultJobConfig, type JobConfig } from '../graph/config.ts'
+import { translate } from '../graph/translate.ts'
+import type { RuntimeEvent } from '../metrics/event.ts'
+import { projectDirectories, readClusterFile } from './cluster-directory.ts'
+import { findCluster, startLocalCluster, type LocalCluster, type LocalClusterOptions } from './local-cluster.ts'
+import { identityOf, isAlive } from './process-identity.ts'
+import { RestClient } from './rest-client.ts'
+import { loadJobDefinition } from './user-code.ts'
+
+const api = new URL('../index.ts', import.meta.url).href
+const datagen = new URL('../connectors/datagen.ts', import.meta.url).href
+let project: string
+let sockets: string
+let cluster: LocalCluster | undefined
+const roots: ChildProcess[] = []
+const pids = new Set<number>()
+
+beforeEach(() => {
+  project = mkdtempSync(join(tmpdir(), 'flink-ts-cluster-'))
+  sockets = mkdtempSync('/tmp/ft-')
+  process.env['FLINK_TS_RUN_DIR'] = sockets
+})
+afterEach(() => {
+  cluster?.kill()
+  cluster = undefined
+  for (const root of roots.splice(0)) root.kill('SIGKILL')
+  for (const pid of pids) {
+    try {
+      process.kill(-pid, 'SIGKILL')
+    } catch {}
+  }
+  pids.clear()
+  delete process.env['FLINK_TS_RUN_DIR']
+  for (const directory of [project, sockets]) rmSync(directory, { recursive: true, force: true, maxRetries: 3 })
+})
+
+function start(options: Partial<LocalClusterOptions> = {}): LocalCluster {
+  cluster = startLocalCluster({ projectDirectory: project, taskManagers: 1, slotsPerTaskManager: 1, detached: false, cancelGraceMs: 500, ...options })
+  cluster.onProcessEvent(event => event.kind === 'started' && pids.add(event.pid))
+  for (const pid of cluster.processes().values()) pids.add(pid)
+  return cluster
+}
+
+/** Writes a job whose pipeline is `body`, submits it and gives its events as they come. */
+async function submit(body: string, target: { restSocket: string; token: string }, config: Partial<JobConfig> = {}) {
+  const bundlePath = join(project, 'job.mjs')
+  writeFileSync(bundlePath, `import { job } from ${JSON.stringify(api)}
+import { generatorSource } from ${JSON.stringify(datagen)}
+import { execSync } from 'node:child_process'
+export default job('test', env => { ${body} })
+`)
+  const jobGraph = translate(await loadJobDefinition(bundlePath, {}, String(Math.random())), { ...defaultJobConfig, ...config })
+  const client = new RestClient(target.restSocket, target.token)
+  const { jobid } = await client.submit({ jobGraph, bundlePath, projectDirectory: project })
+  return { client, jobId: jobid, events: watch(client) }
+}
+
+/** All events so far, and a way to wait for one. */
+function watch(client: RestClient) {
+  const seen: RuntimeEvent[] = []
+  let wake = () => {}
+  void (async () => {
+    for await (const event of client.events(0)) {
+      seen.push(event)
+      wake()
+    }
+  })().catch(() => {})
+  return {
+    seen,
+    async until(what: (event: RuntimeEvent) => boolean): Promise<RuntimeEvent> {
+      for (let at = 0; ; ) {
+        for (; at < seen.length; at++) if (what(seen[at] as RuntimeEvent)) return seen[at] as RuntimeEvent
+        await new Promise<void>(resolve => (wake = resolve))
+      }
+    },
+    output: () => seen.flatMap(event => (event.kind === 'output' ? event.text.split('\n') : [])),
+  }
+}
+const over = (event: RuntimeEvent) => event.kind === 'jobStatus' && ['FINISHED', 'FAILED', 'CANCELED'].includes(event.status)
+const printed = (text: string) => (event: RuntimeEvent) => event.kind === 'output' && event.text.includes(text)
+
+/** Looks until a condition holds; the test's own time limit is the bound. */
+async function eventually(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise(resolve => setTimeout(resolve, 10))
+}
+const gone = (pid: number) => identityOf(pid) === undefined
+
+function leavings(): string[] {
+  const { root, logs: _, ...rest } = projectDirectories(project)
+  return [...readdirSync(root).filter(name => /lock|cluster/.test(name)), ...readdirSync(rest.state), ...readdirSync(sockets)]
+}
+
+const endless = `env.fromSource(generatorSource({ count: 1e9, ratePerSecond: 1000, generate: i => i }))`
+
+describe('an attached cluster', () => {
+  test('runs a job over several processes, shows what it prints, and leaves nothing', async () => {
+    const running = start({ taskManagers: 2 })
+    await running.ready
+    expect(findCluster(project)).toMatchObject({ clusterId: running.clusterId, rootPid: process.pid, restSocket: running.restSocket, detached: false })
+    const { events } = await submit(
+      `env.fromData(['to be or', 'not to be']).flatMap(line => line.split(' ')).map(word => { console.log('saw', word); return { word, count: 1 } }).keyBy('word').sum('count').print()`,
+      running, { parallelism: 2 },
+    )
+    expect(await events.until(over)).toMatchObject({ status: 'FINISHED' })
+    const lines = events.output().map(line => line.replace(/^.*?> /, '')).sort()
+    expect(lines.filter(line => line.startsWith('{'))).toEqual([
+      '{"word":"be","count":1}', '{"word":"be","count":2}', '{"word":"not","count":1}', '{"word":"or","count":1}', '{"word":"to","count":1}', '{"word":"to","count":2}',
+    ])
+    expect(events.output().filter(line => line.includes('saw'))).toHaveLength(6)
+    const processes = [...running.processes().values()]
+    await running.stop(10_000)
+    expect([processes.length, processes.every(gone), leavings(), findCluster(project)]).toEqual([3, true, [], undefined])
+  })
+
+  test('tells its children the token through a pipe only, and gives them no more of the environment than is allowed', async () => {
+    process.env['AWS_SECRET_ACCESS_KEY'] = 'canary-1'
+    process.env['NAMED_SECRET'] = 'canary-2'
+    try {
+      const running = start({ passEnvironment: ['NAMED_SECRET'] })
+      await running.ready
+      for (const pid of running.processes().values()) {
+        const text = readFileSync(`/proc/${pid}/cmdline`, 'utf8') + readFileSync(`/proc/${pid}/environ`, 'utf8')
+        expect([text.includes(running.clusterId), text.includes(running.token), text.includes('canary-1'), text.includes('canary-2')]).toEqual([true, false, false, true])
+      }
+    } finally {
+      delete process.env['AWS_SECRET_ACCESS_KEY']
+      delete process.env['NAMED_SECRET']
+    }
+  })
+
+  test('refuses a second run in the same project, naming the first', async () => {
+    start()
+    expect(() => startLocalCluster({ projectDirectory: project, taskManagers: 1, slotsPerTaskManager: 1, detached: false })).toThrow(
+      expect.objectContaining({ code: 'PROJECT_BUSY', message: `the project is in use by process ${process.pid}` }),
+    )
+  })
+
+  test('goes on after a TaskManager was killed', async () => {
+    const running = start()
+    await running.ready
+    const { events } = await submit(`${endless}.map(i => { if (i === 0) console.log('began'); return i }).filter(() => false).print()`, running, checkpointed)
+    await events.until(printed('began'))
+    await events.until(event => event.kind === 'checkpointCompleted')
+    process.kill(running.processes().get('tm-1') as number, 'SIGKILL')
+    await events.until(event => event.kind === 'taskManagerLost')
+    expect(await events.until(event => event.kind === 'jobRestored')).toMatchObject({ attempt: 2 })
+    expect([...running.processes().keys()].sort()).toEqual(['jobmanager', 'tm-2'])
+  })
+
+  test('goes on after the JobManager was killed: a new one with the next epoch takes the job from its last checkpoint', async () => {
+    const running = start()
+    await running.ready
+    const first = await submit(`${endless}.filter(() => false).print()`, running, checkpointed)
+    await first.events.until(event => event.kind === 'checkpointCompleted')
+    const restarted = new Promise<void>(resolve => running.onProcessEvent(event => event.kind === 'ready' && resolve()))
+    process.kill(running.processes().get('jobmanager') as number, 'SIGKILL')
+    await restarted
+    const events = watch(first.client)
+    expect(await events.until(event => event.kind === 'clusterStarted')).toMatchObject({ epoch: 2 })
+    expect(await events.until(event => event.kind === 'jobRestored')).toMatchObject({ jobId: first.jobId })
+    // The same TaskManager serves the new one.
+    expect([...running.processes().keys()].sort()).toEqual(['jobmanager', 'tm-1'])
+  })
+})
+
+const checkpointed: Partial<JobConfig> = { checkpointing: { ...defaultJobConfig.checkpointing, interval: 50 } }
+
+describe('user code', () => {
+  test.each([
+    ['throws in a callback of its own', `setTimeout(() => { throw new Error('out of nowhere') }, 1)`, 'USER_CODE_FAILED', /uncaught error: out of nowhere/],
+    ['forgets a promise', `Promise.reject(new Error('nobody looked'))`, 'USER_CODE_FAILED', /unhandled rejection: nobody looked/],
+    ['calls process.exit', `process.exit(3)`, 'USER_CODE_FAILED', /process\.exit\(3\)/],
+    ['throws', `throw new Error('as usual')`, 'USER_CODE_FAILED', /as usual/],
+  ])('that %s fails its job and not its process', async (_name, code, errorCode, message) => {
+    const running = start()
+    await running.ready
+    const { events } = await submit(`${endless}.map(i => { if (i === 3) { ${code} } return i }).print()`, running)
+    expect(await events.until(over)).toMatchObject({ status: 'FAILED', error: { code: errorCode, message: expect.stringMatching(message) } })
+    expect([...running.processes().keys()].sort()).toEqual(['jobmanager', 'tm-1'])
+  })
+
+  test.each([
+    ['spins', `while (true) {}`],
+    ['sits in a blocking call', `execSync('sleep 1000')`],
+  ])('that %s when the job is cancelled costs its TaskManager', async (_name, code) => {
+    const running = start()
+    await running.ready
+    const { events, client, jobId } = await submit(`${endless}.map(i => { if (i === 3) { console.log('stuck'); setTimeout(() => { ${code} }, 1) } return i }).filter(() => false).print()`, running)
+    await events.until(printed('stuck'))
+    await client.cancel(jobId)
+    expect(await events.until(over)).toMatchObject({ status: 'CANCELED' })
+    await eventually(() => running.processes().has('tm-2'))
+    expect(events.seen.some(event => event.kind === 'taskManagerLost')).toBe(true)
+  })
+
+  test('that takes more memory than allowed fails the job with OUT_OF_MEMORY', async () => {
+    const running = start({ memoryLimit: 400 * 1024 * 1024 })
+    await running.ready
+    const { events } = await submit(`const kept = []; ${endless}.map(i => { kept.push(new Uint8Array(4e6).fill(1)); return i }).filter(() => false).print()`, running)
+    expect(await events.until(over)).toMatchObject({ status: 'FAILED', error: { code: 'OUT_OF_MEMORY' } })
+  })
+})
+
+/** A root of its own: a process that starts a cluster, says what it started, and waits. */
+async function startRoot(options: Partial<LocalClusterOptions>): Promise<{ root: ChildProcess; restSocket: string; token: string; processes: number[] }> {
+  const script = `
+    import { startLocalCluster } from ${JSON.stringify(new URL('./local-cluster.ts', import.meta.url).href)}
+    const cluster = startLocalCluster(${JSON.stringify({ projectDirectory: project, taskManagers: 1, slotsPerTaskManager: 1, detached: false, ...options })})
+    await cluster.ready
+    console.log(JSON.stringify({ restSocket: cluster.restSocket, token: cluster.token, processes: [...cluster.processes().values()] }))
+    if (${options.detached === true}) await cluster.stop(0)
+    else setInterval(() => {}, 1000)
+  `
+  const root = spawn(process.execPath, ['--conditions=flink-ts-source', '--input-type=module', '-e', script], {
+    cwd: fileURLToPath(new URL('../..', import.meta.url)), stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  roots.push(root)
+  let text = ''
+  for await (const chunk of root.stdout) {
+    text += String(chunk)
+    if (text.includes('\n')) break
+  }
+  const told = JSON.parse(text) as { restSocket: string; token: string; processes: number[] }
+  for (const pid of told.processes) pids.add(pid)
+  return { root, ...told }
+}
+
+test('when the root is killed everything is gone, spinning user code and its children included', async () => {
+  const { root, restSocket, token, processes } = await startRoot({})
+  const { events } = await submit(
+    `${endless}.map(i => { if (i === 3) { console.log('stuck'); setTimeout(() => { while (true) {} }, 1) } return i }).filter(() => false).print()`, { restSocket, token },
+  )
+  await events.until(printed('stuck'))
+  root.kill('SIGKILL')
+  await eventually(() => processes.every(gone))
+  await eventually(() => leavings().length === 0)
+  // And the project is free again.
+  await start().ready
+})
+
+test('a detached cluster outlives who started it, replaces its TaskManagers, and ends when it is asked to', async () => {
+  const { root, restSocket, token, processes } = await startRoot({ detached: true })
+  await new Promise(resolve => root.on('exit', resolve))
+  const [jobManager] = processes as [number]
+  const info = findCluster(project)
+  expect(info).toMatchObject({ restSocket, token, rootPid: jobManager, detached: true })
+  expect(() => start()).toThrow(`the project is in use by process ${jobManager}`)
+  const client = new RestClient(restSocket, token)
+  const events = watch(client)
+  const taskManager = await events.until(event => event.kind === 'taskManagerRegistered')
+  process.kill((taskManager as { pid: number }).pid, 'SIGKILL')
+  const second = await events.until(event => event.kind === 'taskManagerRegistered' && event.taskManager === 'tm-2')
+  await client.shutdownCluster()
+  await eventually(() => gone(jobManager) && gone((second as { pid: number }).pid))
+  expect([leavings(), findCluster(project)]).toEqual([[], undefined])
+})
+
+test('when the root of a detached cluster is killed, its TaskManagers go and clean up after it', async () => {
+  const { restSocket, token, processes } = await startRoot({ detached: true })
+  const [jobManager] = processes as [number]
+  const taskManager = await watch(new RestClient(restSocket, token)).until(event => event.kind === 'taskManagerRegistered')
+  process.kill(jobManager, 'SIGKILL')
+  await eventually(() => gone((taskManager as { pid: number }).pid))
+  expect(findCluster(project)).toBeUndefined()
+  // What the dead root could not remove itself is gone with the next start.
+  const running = start()
+  await running.ready
+  expect(isAlive(readClusterFile(projectDirectories(project))!.root)).toBe(true)
+  await running.stop(10_000)
+  expect([leavings(), existsSync(running.restSocket)]).toEqual([[], false])
+})

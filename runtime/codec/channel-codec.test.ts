@@ -171,6 +171,13 @@ test('a batch that is far too long for a frame is cut, a record that is too long
   }
 })
 
+test('a schema that could not be sent because the batch failed is sent with the next one', () => {
+  const pair: Pair = { encoder: new ColumnarEncoder(1), decoder: new ColumnarDecoder() }
+  const half = Array.from({ length: 4 }, () => ({ text: 'x'.repeat(400_000) }))
+  expect(() => pair.encoder.encode(batchOf([...half, ...half, { text: 'y'.repeat(17 * 1024 * 1024) }]))).toThrow(expect.objectContaining({ code: 'RECORD_TOO_LARGE' }))
+  expect(send(pair, [[{ text: 'z' }]])).toEqual({ difference: undefined, schemas: 1 })
+})
+
 test('sizeHint is the bytes that a record takes', () => {
   for (const [, make] of pairs) {
     const { encoder } = make()

@@ -20,11 +20,13 @@ import { refuseFirst, unsupportedSignal } from './unsupported.ts'
 const cutFrameBytes = 1024 * 1024
 export const maxRecordBytes = 16 * 1024 * 1024
 
+/** One for all encoders, a job has thousands of channels: frames are built one at a time and copied out. */
+const scratch = new ByteWriter(64 * 1024)
+
 export class ColumnarEncoder {
   readonly #channel: number
   readonly #generate: boolean
   readonly #inference = new ShapeInference()
-  readonly #out = new ByteWriter(64 * 1024)
   #columns: ColumnSetOut | undefined
   #schemaId = -1
   #sentSchemaId = -1
@@ -44,7 +46,14 @@ export class ColumnarEncoder {
     const { values, timestamps, size } = batch
     if (size === 0) return []
     const frames: Uint8Array[] = []
-    this.#encode(values, timestamps, size, frames)
+    const sent = this.#sentSchemaId
+    try {
+      this.#encode(values, timestamps, size, frames)
+    } catch (error) {
+      // None of these frames is going out, the schema neither.
+      this.#sentSchemaId = sent
+      throw error
+    }
     return frames
   }
 
@@ -58,7 +67,7 @@ export class ColumnarEncoder {
           this.#sentSchemaId = this.#schemaId
         }
         this.#writeRecords(timestamps, size)
-        tooLarge = this.#out.length > (size === 1 ? maxRecordBytes : cutFrameBytes)
+        tooLarge = scratch.length > (size === 1 ? maxRecordBytes : cutFrameBytes)
       } catch (error) {
         if (error === unsupportedSignal) throw refuseFirst(values, size)
         // Text beyond what one string can hold, or a buffer beyond the memory.
@@ -67,12 +76,12 @@ export class ColumnarEncoder {
       }
     }
     if (!tooLarge) {
-      const bytesPerRecord = this.#out.length / size
+      const bytesPerRecord = scratch.length / size
       this.#bytesPerRecord += (bytesPerRecord - this.#bytesPerRecord) * (this.#bytesPerRecord === 0 ? 1 : 0.25)
-      frames.push(this.#out.take())
+      frames.push(scratch.take())
       return
     }
-    this.#out.reset()
+    scratch.reset()
     if (size === 1) throw new FlinkError('RECORD_TOO_LARGE', `a record takes more than ${maxRecordBytes / 1024 / 1024} MiB`)
     const half = size >> 1
     this.#encode(values.slice(0, half), timestamps.subarray(0, half), half, frames)
@@ -106,7 +115,7 @@ export class ColumnarEncoder {
   }
 
   #writeRecords(timestamps: Float64Array, size: number): void {
-    const out = this.#out
+    const out = scratch
     const columns = this.#columns as ColumnSetOut
     out.length = 0
     packArrayHeader(out, 5 + columns.bins)

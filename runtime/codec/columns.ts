@@ -27,6 +27,8 @@ const ucs2 = 2
 const noI32 = new Int32Array(0)
 const noF64 = new Float64Array(0)
 const noBytes: Uint8Array = new Uint8Array(0)
+const noReader = new ByteReader(noBytes)
+const noValues = new ValueReader(noReader)
 
 /** One column while it is filled. Which arrays are used follows from the kind. */
 class ColumnOut implements ColumnBuffers {
@@ -178,8 +180,8 @@ class ColumnIn implements ColumnData {
   u8 = noBytes
   presence = noBytes
   text = ''
-  values = new ValueReader(new ByteReader(noBytes))
-  #anyBytes = new ByteReader(noBytes)
+  values = noValues
+  #anyBytes = noReader
 
   constructor(column: Column) {
     this.column = column
@@ -222,8 +224,14 @@ class ColumnIn implements ColumnData {
   /** After the loop: an any column must be used up. */
   finish(): void {
     if (this.column.kind === 'any' && !this.#anyBytes.atEnd) throw new DecodeError(`column ${this.column.name} is too long`)
-    // Not kept alive by a decoder that waits.
+    // A decoder that waits keeps no frame alive.
     this.text = ''
+    this.presence = noBytes
+    if (this.column.kind === 'bool') this.u8 = noBytes
+    if (this.column.kind === 'any') {
+      this.#anyBytes = noReader
+      this.values = noValues
+    }
   }
 
   #sized(bytes: Uint8Array, length: number): Uint8Array {

@@ -3,7 +3,7 @@
  * all of them are flat objects of one shape, so a copier writes itself a function for the shape that it sees.
  */
 import { maxValueDepth, isBufferPrototype, typedArrayIndex } from './kinds.ts'
-import { canGenerate, propertyText } from './code-generation.ts'
+import { canGenerate, notPlainText, propertyText } from './code-generation.ts'
 import { nodeBuffer, text as textCodec } from './text.ts'
 import { unsupportedSignal, unsupportedValue } from './unsupported.ts'
 import { define, refuseHidden } from './value.ts'
@@ -94,7 +94,7 @@ function generateCopy(sample: Readonly<Record<string, unknown>>, names: readonly
   })
   const body = `'use strict'
 return function copy(r) {
-if (prototypeOf(r) !== objectPrototype) return undefined
+if (${notPlainText(names)}) return undefined
 let k = 0
 for (const name in r) if (name !== names[k++]) return undefined
 if (k !== ${names.length}) return undefined

@@ -5,7 +5,7 @@
  *
  * Generated text contains nothing from data but names, as `JSON.stringify` writes them.
  */
-import { canGenerate, propertyText } from './code-generation.ts'
+import { canGenerate, notPlainText, propertyText } from './code-generation.ts'
 import { hasPresence, shapeText, type Column, type Shape } from './shape.ts'
 import { presence, sort } from './sorts.ts'
 import { define, refuseHidden, type ValueReader, type ValueWriter } from './value.ts'
@@ -100,7 +100,7 @@ function fillText({ layout, columns }: Shape): string {
   })
   lines.push('for (let i = 0; i < records; i++) {', 'const r = values[i]')
   if (layout === 'object') {
-    lines.push(`if (typeof r !== 'object' || r === null || prototypeOf(r) !== objectPrototype) return i`, 'let k = 0')
+    lines.push(`if (typeof r !== 'object' || r === null || ${notPlainText(columns.map(column => column.name))}) return i`, 'let k = 0')
     if (optional) {
       // Fields may be missing, but those that are there come in the order of the columns.
       lines.push(`for (const name in r) { while (k < ${columns.length} && names[k] !== name) k++; if (k++ === ${columns.length}) return i }`)

@@ -5,6 +5,7 @@ import { seededRandom } from '../core/random.ts'
 import { DecodeError } from './bytes.ts'
 import { copyValue, createCopier, ownText } from './copy.ts'
 import { anyValue, differs, oddValues, refusedValues } from './test-values.ts'
+import { plainText, text } from './text.ts'
 import { decodeEntries, decodeValue, encodeEntries, encodeValue } from './value-codec.ts'
 
 /** `CODEC_SEED=123` repeats a run. */
@@ -54,6 +55,21 @@ test('10,000 random values arrive equal, alone and as pages, and equal values gi
   )
 })
 
+test('random pages have the same bytes in whatever order they are encoded', () => {
+  const field = fc.oneof(fc.integer(), fc.constantFrom(0.5, 2, null, undefined, 'text', true))
+  const entry = fc.oneof(fc.record({ a: field, b: fc.integer() }), fc.record({ a: fc.integer(), b: fc.oneof(fc.integer(), fc.double()) }, { requiredKeys: ['a'] }), field)
+  const pages = fc.array(fc.oneof(fc.array(entry, { maxLength: 4 }), fc.array(fc.record({ a: fc.integer(), b: fc.integer() }))), { minLength: 2, maxLength: 6 })
+  fc.assert(
+    fc.property(pages, all => {
+      const encode = (page: unknown[]) => encodeEntries(page.map((_, i) => i), page)
+      const forwards = all.map(encode)
+      expect(all.toReversed().map(encode).toReversed()).toEqual(forwards)
+      for (const [i, page] of all.entries()) expect(differs(page, decodeEntries(forwards[i] as Uint8Array).values)).toBeUndefined()
+    }),
+    { seed, numRuns: 500 },
+  )
+})
+
 test('a page does not depend on the pages before it', () => {
   const ints = () => encodeEntries(['a', 'b'], [{ n: 1 }, { n: 2 }])
   const before = ints()
@@ -96,6 +112,23 @@ test('altered bytes are a DecodeError or another value, never anything else', ()
 test('bytes of another version are refused', () => {
   expect(() => decodeValue(new Uint8Array([9, 0]))).toThrow(DecodeError)
   expect(() => decodeEntries(encodeValue(1, 'v'))).toThrow('pages of version 1 are not known')
+})
+
+test('text is written alike with and without the native functions', () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.string({ unit: 'grapheme' })), value => {
+      const [native, plain] = [text, plainText].map(codec => {
+        const bytes = new Uint8Array(value.length * 3)
+        const length = codec.writeUtf8(bytes, value.toWellFormed(), 0)
+        const wide = new Uint8Array(value.length * 2)
+        codec.writeUcs2(wide, value, 0)
+        return { bytes, length, wide, read: codec.readUtf8(bytes, 0, length), readWide: codec.readUcs2(wide, 0, wide.length) }
+      })
+      expect(plain).toEqual(native)
+      expect(plain).toMatchObject({ read: value.toWellFormed(), readWide: value })
+    }),
+    { seed, numRuns: 1000 },
+  )
 })
 
 test('text that is cut from a batch is given memory of its own', () => {

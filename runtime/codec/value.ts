@@ -13,7 +13,7 @@ import type { ByteReader, ByteWriter } from './bytes.ts'
 import { DecodeError } from './bytes.ts'
 import { isBufferPrototype, maxValueDepth, typedArrayClasses, typedArrayIndex } from './kinds.ts'
 import { noNames, type ObjectNames } from './object-names.ts'
-import { nodeBuffer, text } from './text.ts'
+import { nodeBuffer, readShortAscii, text } from './text.ts'
 import { unsupportedSignal } from './unsupported.ts'
 
 // Part of the snapshot format: never reuse a number. 0x40-0x7f: ASCII text of 0-63 bytes. 0x80-0xff: the numbers 0-127.
@@ -277,8 +277,9 @@ export class ValueReader {
     const kind = input.u8()
     if (kind >= shortInt) return kind - shortInt
     if (kind >= shortString) {
-      const start = input.skip(kind - shortString)
-      return text.readAscii(input.bytes, start, input.position)
+      const length = kind - shortString
+      const start = input.skip(length)
+      return length <= 12 ? readShortAscii(input.bytes, start, length) : text.readAscii(input.bytes, start, input.position)
     }
     switch (kind) {
       case tag.null:
@@ -319,9 +320,7 @@ export class ValueReader {
     switch (kind) {
       case tag.array: {
         const count = input.count()
-        const items: unknown[] = []
-        for (let i = 0; i < count; i++) items.push(this.read())
-        value = items
+        value = this.#items(count)
         break
       }
       case tag.map: {
@@ -349,6 +348,23 @@ export class ValueReader {
     }
     this.#depth--
     return value
+  }
+
+  #items(count: number): unknown[] {
+    // A literal has room for its items and no more; what is pushed to begins with room for 17.
+    switch (count) {
+      case 1:
+        return [this.read()]
+      case 2:
+        return [this.read(), this.read()]
+      case 3:
+        return [this.read(), this.read(), this.read()]
+      default: {
+        const items: unknown[] = []
+        for (let i = 0; i < count; i++) items.push(this.read())
+        return items
+      }
+    }
   }
 
   #properties(kind: number, into: PlainObject | undefined): PlainObject {

@@ -26,7 +26,7 @@ test('a project has all that it needs, under its own name', () => {
 test('it depends on the flink-ts that made it', () => {
   const installed = join(directory, 'tool/node_modules/flink-ts')
   mkdirSync(join(installed, 'templates/default'), { recursive: true })
-  writeFileSync(join(installed, 'templates/default/package.json'), '{}')
+  writeFileSync(join(installed, 'templates/default/_package.json'), '{}')
   const lock = (resolved: string) => writeFileSync(join(directory, 'tool/node_modules/.package-lock.json'), JSON.stringify({ packages: { 'node_modules/flink-ts': { resolved } } }))
 
   lock('https://registry.example/flink-ts-1.2.3.tgz')

@@ -23,8 +23,11 @@ export interface CreatedProject {
   readonly dependency: string
 }
 
-/** npm leaves these out of a package, so templates carry them under another name. */
-const renamed: Readonly<Record<string, string>> = { _gitignore: '.gitignore', _npmrc: '.npmrc' }
+/**
+ * npm leaves the first two out of a package; the third would make a template a package of its own, which could not import
+ * `flink-ts` where it stands and so be neither type-checked nor tested with the rest.
+ */
+const renamed: Readonly<Record<string, string>> = { _gitignore: '.gitignore', _npmrc: '.npmrc', '_package.json': 'package.json' }
 const notCopied = new Set(['node_modules', '.flink-ts', 'out', 'dist'])
 
 /** The tools of a new project, as exact as our own tests know them to work. */

@@ -83,14 +83,6 @@ test('with object reuse nothing is copied', () => {
   expect(h.values[1]).toBe(first)
 })
 
-test('what state keeps does not keep the text of the batch', () => {
-  const big = 'x'.repeat(1000) + 'the text that is kept' + 'y'.repeat(1000)
-  const slice = big.slice(1000, 1021)
-  const h = new ChainHarness({ steps: [{ kind: 'reduce', key, fn: (a, b) => ({ ...(b as object), t: (a as { t: string }).t }) }], openState })
-  h.records([{ k: 'a', t: slice }, 1], [{ k: 'a', t: 'other' }, 2])
-  expect(h.values[1]).toEqual({ k: 'a', t: 'the text that is kept' })
-})
-
 test.for(ways)('errors of key, reducer and process function name what threw: $batchSize, fused $fusion', exchange => {
   const thrown = (steps: Step[], value: unknown) => {
     const h = new ChainHarness({ steps, exchange, openState })

@@ -14,7 +14,7 @@ import type { Operator } from './operator.ts'
 
 export class Output {
   readonly capacity: number
-  values: unknown[] = []
+  values: unknown[]
   timestamps: Float64Array
   size = 0
   /** Records that left the chain here. */
@@ -24,6 +24,7 @@ export class Output {
 
   constructor(capacity: number, consumers: readonly Operator[], leaving: ChainOutput | undefined) {
     this.capacity = capacity
+    this.values = new Array(capacity)
     this.timestamps = new Float64Array(capacity)
     this.#consumers = consumers
     this.#leaving = leaving
@@ -50,7 +51,7 @@ export class Output {
       this.#leaving.emitBatch({ size, values: this.values.slice(0, size), timestamps: this.timestamps.slice(0, size) })
       return
     }
-    this.values = []
+    this.values = new Array(this.capacity)
     this.timestamps = new Float64Array(this.capacity)
     this.#leaving.emitBatch(batch)
   }

@@ -21,34 +21,49 @@
  */
 import { createCopier, ownText } from '../codec/copy.ts'
 
-/** For what is not a plain object or an array. */
-const ownOther = createCopier({ what: 'state', ownText: true })
+/** Shorter text is copied by V8 itself, see `ownText`. */
+const shortestSlice = 13
+const ownAny = createCopier({ what: 'state', ownText: true })
 
-type Fields = Record<string, unknown>
+/** A copy that belongs to state, of anything. Where values of one shape go through, `createOwner` is faster. */
+export function own(value: unknown): unknown {
+  return typeof value === 'string' || (typeof value === 'object' && value !== null) ? ownAny(value) : value
+}
+
+/** `held` is what state held under this key before. */
+export type Owner = (value: unknown, held: unknown) => unknown
 
 /**
- * A copy that belongs to state. `held` is what state held before: where a text is the same there, that one is kept, so that
- * accumulators do not copy their texts again and again.
+ * Copies for state at one place of a job. An accumulator mostly takes its texts over from the one before it, and those are
+ * cut loose already: only a text that was not in `held` is copied. Text fields are learnt from the first objects; one that
+ * shows up later, or lies deeper in an accumulator, keeps its batch's text alive until the state leaves memory, which
+ * costs memory and nothing else.
  */
-export function own(value: unknown, held?: unknown): unknown {
-  if (typeof value === 'string') return value === held ? held : ownText(value)
-  if (typeof value !== 'object' || value === null) return value
-  if (Array.isArray(value)) {
-    const before = Array.isArray(held) ? held : undefined
-    const copy: unknown[] = []
-    // Holes and extra properties are refused by the codec when state is written; here they would only be lost.
-    for (let i = 0; i < value.length; i++) copy.push(own(value[i], before?.[i]))
-    return copy
+export function createOwner(): Owner {
+  const first = createCopier({ what: 'state', ownText: true })
+  const copy = createCopier({ what: 'state' })
+  const textFields: string[] = []
+  return (value, held) => {
+    if (typeof value !== 'object' || value === null) return typeof value === 'string' && value !== held ? ownText(value) : value
+    if (typeof held !== 'object' || held === null) {
+      learn(value as Fields, textFields)
+      return first(value)
+    }
+    const copied = copy(value) as Fields
+    for (let i = 0; i < textFields.length; i++) {
+      const name = textFields[i] as string
+      const text = copied[name]
+      if (typeof text === 'string' && text.length >= shortestSlice && text !== (held as Fields)[name]) copied[name] = ownText(text)
+    }
+    return copied
   }
-  // Dates, maps, sets, typed arrays, and objects that need a closer look.
-  if (Object.getPrototypeOf(value) !== Object.prototype || Object.hasOwn(value, '__proto__')) return ownOther(value)
-  const before = typeof held === 'object' && held !== null ? (held as Fields) : undefined
-  const copy: Fields = {}
-  const fields = value as Fields
-  for (const name in fields) {
-    const field = fields[name]
-    const type = typeof field
-    copy[name] = type === 'string' || type === 'object' ? own(field, before?.[name]) : field
+}
+
+type Fields = Record<string, unknown>
+const maxTextFields = 32
+
+function learn(value: Fields, textFields: string[]): void {
+  for (const name in value) {
+    if (typeof value[name] === 'string' && textFields.length < maxTextFields && !textFields.includes(name)) textFields.push(name)
   }
-  return copy
 }

@@ -14,7 +14,7 @@ import { openKeyedState } from './keyed-restore.ts'
 import { voidNamespace, type KeyedStateBackend, type SnapshotRun, type SnapshotSink, type ValueTable } from './keyed-state.ts'
 import type { Operator, OperatorStats } from './operator.ts'
 import type { Outputs } from './output.ts'
-import { own } from './ownership.ts'
+import { createOwner } from './ownership.ts'
 import { keyedStats } from './keyed-stats.ts'
 import { blameOf, keyError, userError, type Blame } from './user-error.ts'
 
@@ -27,6 +27,7 @@ export class ReduceOperator implements Operator {
   readonly #select: (value: unknown) => unknown
   readonly #reduce: (accumulated: unknown, value: unknown) => unknown
   readonly #copies: boolean
+  readonly #own = createOwner()
   readonly #blame: Blame
   readonly #keyBlame: Blame
   #backend!: KeyedStateBackend
@@ -64,7 +65,7 @@ export class ReduceOperator implements Operator {
         selecting = false // An impossible key is found out by the first access.
         const result = held === undefined ? value : this.#reduce(held, value)
         if (result === undefined) throw new TypeError('the function returned undefined')
-        table.put(voidNamespace, this.#copies ? own(result, held) : result)
+        table.put(voidNamespace, this.#copies ? this.#own(result, held) : result)
         out.emit(result, timestamps[i] as Timestamp)
       }
     } catch (error) {

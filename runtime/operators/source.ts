@@ -45,9 +45,10 @@ export class SourceOperator implements Operator, SourceOutput<unknown> {
   #noMoreSplits = false
   /** While there is no split: since when. */
   #emptySince: Timestamp
-  #lastTick: Timestamp
-  #polled = false
+  #lastPoll: Timestamp
   #lastResult: PollResult = 'more'
+  /** How long the reader had more but was not asked, since the last tick. */
+  #paused: Millis = 0
 
   constructor(context: ChainContext, operator: JobOperator, transformation: SourceTransformation, outputs: Outputs) {
     this.#context = context
@@ -58,7 +59,7 @@ export class SourceOperator implements Operator, SourceOutput<unknown> {
     this.#untimed = transformation.strategy === undefined
     const now = context.now()
     this.#emptySince = now
-    this.#lastTick = now
+    this.#lastPoll = now
     this.#ticker = this.#strategy.policy.kind !== 'none' ? new Ticker(context.autoWatermarkInterval, now) : undefined
     this.#reader = this.#guard(() =>
       transformation.source.createReader({
@@ -82,9 +83,9 @@ export class SourceOperator implements Operator, SourceOutput<unknown> {
 
   poll(maxRecords: number): PollResult {
     if (this.#ended) return 'end'
+    this.#countPause(this.#context.now())
     const result = this.#guard(() => this.#reader.poll(this, maxRecords))
     this.#outputs.flush()
-    this.#polled = true
     this.#lastResult = result
     if (result === 'end') {
       this.#ended = true
@@ -157,16 +158,21 @@ export class SourceOperator implements Operator, SourceOutput<unknown> {
     const ticker = this.#ticker
     if (ticker === undefined || this.#ended) return Infinity
     if (ticker.due(now)) {
-      this.#tick(now)
-      this.#lastTick = now
-      this.#polled = false
+      this.#countPause(now)
+      this.#tick(now, this.#paused)
+      this.#paused = 0
     }
     return ticker.next
   }
 
-  #tick(now: Timestamp): void {
-    // A reader that has more but was not asked is back-pressured, not quiet (T12).
-    const paused: Millis = !this.#polled && this.#lastResult === 'more' ? now - this.#lastTick : 0
+  /** A reader that has more but was not asked for a whole interval is back-pressured, not quiet (T12). */
+  #countPause(now: Timestamp): void {
+    const passed = now - this.#lastPoll
+    this.#lastPoll = now
+    if (this.#lastResult === 'more' && passed >= this.#context.autoWatermarkInterval) this.#paused += passed
+  }
+
+  #tick(now: Timestamp, paused: Millis): void {
     if (this.#trackers.size === 0) {
       // Not at once: the split that was asked for may be on its way, and its records would be late if others went ahead.
       this.#emptySince += paused

@@ -9,7 +9,7 @@
 import { parseDuration, type Millis, type Timestamp } from '../core/time.ts'
 import type { MapState, StateDescriptor, StateDescriptors, ValueState } from '../api/state.ts'
 import { voidNamespace, type KeyedStateBackend, type MapTable, type ValueTable } from './keyed-state.ts'
-import { own } from './ownership.ts'
+import { createOwner } from './ownership.ts'
 import { createCopier } from '../codec/copy.ts'
 
 const copyDefault = createCopier({ what: 'default value' })
@@ -41,6 +41,7 @@ function createState(name: string, descriptor: StateDescriptor, backend: KeyedSt
 type Cell = [value: unknown, expiresAt: Timestamp]
 
 class Expiring {
+  readonly #own = createOwner()
   readonly #ttl: Millis | undefined
   readonly #scope: StateScope
 
@@ -51,7 +52,7 @@ class Expiring {
   /** Takes over a value that user code hands in, in place of what was stored. */
   wrap(value: unknown, stored: unknown): unknown {
     const held = this.value(stored)
-    const owned = value === held || !this.#scope.copies ? value : own(value, held)
+    const owned = value === held || !this.#scope.copies ? value : this.#own(value, held)
     return this.#ttl === undefined ? owned : [owned, this.#scope.now() + this.#ttl]
   }
   expired(stored: unknown): boolean {
@@ -87,7 +88,7 @@ class TableValueState implements ValueState<unknown> {
   /** `undefined` clears, as null does in Flink. */
   update(value: unknown): void {
     if (value === undefined) this.#table.remove(voidNamespace)
-    else this.#table.put(voidNamespace, this.#cells.wrap(value, typeof value === 'object' || typeof value === 'string' ? this.#table.get(voidNamespace) : undefined))
+    else this.#table.put(voidNamespace, this.#cells.wrap(value, mayAlias(value) ? this.#table.get(voidNamespace) : undefined))
   }
   clear(): void {
     this.#table.remove(voidNamespace)
@@ -112,7 +113,7 @@ class TableMapState implements MapState<unknown, unknown> {
     return undefined
   }
   put(key: unknown, value: unknown): void {
-    this.#table.put(voidNamespace, own(key), this.#cells.wrap(value, this.#table.get(voidNamespace, key)))
+    this.#table.put(voidNamespace, key, this.#cells.wrap(value, mayAlias(value) ? this.#table.get(voidNamespace, key) : undefined))
   }
   has(key: unknown): boolean {
     if (!this.#table.has(voidNamespace, key)) return false
@@ -145,6 +146,9 @@ class TableMapState implements MapState<unknown, unknown> {
     this.#table.clear(voidNamespace)
   }
 }
+
+/** Whether what state holds now matters for the copy of `value`; if not, a look-up is saved. */
+const mayAlias = (value: unknown) => typeof value === 'object' || typeof value === 'string'
 
 function expose(value: unknown, scope: StateScope): unknown {
   if (typeof value === 'object' && value !== null) scope.exposed = true

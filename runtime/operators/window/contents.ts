@@ -3,7 +3,8 @@
  * wants all elements gets a list. See `ownership.ts` for what is copied.
  */
 import type { WindowFunctionSpec } from '../../graph/transformation.ts'
-import { own } from '../ownership.ts'
+import { createCopier } from '../../codec/copy.ts'
+import { createOwner } from '../ownership.ts'
 
 export interface WindowContents {
   /** The new contents; `held` is undefined for the first element. May change and return `held`. */
@@ -16,6 +17,7 @@ export function windowContents(spec: WindowFunctionSpec, copies: boolean): Windo
   switch (spec.kind) {
     case 'reduce': {
       const { reduce } = spec
+      const own = createOwner()
       return {
         add(held, value) {
           const result = held === undefined ? value : reduce(held, value)
@@ -28,6 +30,7 @@ export function windowContents(spec: WindowFunctionSpec, copies: boolean): Windo
     }
     case 'aggregate': {
       const { aggregate } = spec
+      const own = createOwner()
       return {
         add(held, value) {
           const accumulator = aggregate.add(value, held === undefined ? aggregate.createAccumulator() : held)
@@ -38,7 +41,8 @@ export function windowContents(spec: WindowFunctionSpec, copies: boolean): Windo
         elements: held => [aggregate.getResult(held)],
       }
     }
-    case 'process':
+    case 'process': {
+      const own = createCopier({ what: 'state', ownText: true })
       return {
         add(held, value) {
           const list = held === undefined ? [] : (held as unknown[])
@@ -47,5 +51,6 @@ export function windowContents(spec: WindowFunctionSpec, copies: boolean): Windo
         },
         elements: held => held as unknown[],
       }
+    }
   }
 }

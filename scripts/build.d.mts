@@ -1,1 +1,1 @@
-export function buildDist(options?: { readonly force?: boolean; readonly types?: boolean }): Promise<boolean>
+export function buildDist(options?: { readonly force?: boolean; readonly clean?: boolean; readonly types?: boolean }): Promise<boolean>

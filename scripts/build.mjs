@@ -4,6 +4,7 @@
 //
 //   node scripts/build.mjs            builds when a source is newer than the last build
 //   node scripts/build.mjs --force    builds
+//   node scripts/build.mjs --clean    builds into an empty `dist/` (for a package)
 //   node scripts/build.mjs --types    writes the declaration files of the public entries as well (`tsc`)
 import { build } from 'esbuild'
 import { spawnSync } from 'node:child_process'
@@ -30,8 +31,9 @@ const entries = [
   'runtime/task-manager/slot-worker-main.ts',
 ]
 
-/** @param {{ force?: boolean, types?: boolean }} options @returns {Promise<boolean>} whether anything was built */
-export async function buildDist({ force = false, types = false } = {}) {
+/** @param {{ force?: boolean, clean?: boolean, types?: boolean }} options @returns {Promise<boolean>} whether anything was built */
+export async function buildDist({ force = false, clean = false, types = false } = {}) {
+  if (clean) rmSync(dist, { recursive: true, force: true })
   const present = entries.filter(entry => existsSync(join(root, entry)))
   const stale = force || !isFresh(present)
   if (stale) await bundle(present)
@@ -139,7 +141,7 @@ function declarations() {
 
 if (process.argv[1] && import.meta.url === pathToFileURL(resolve(process.argv[1])).href) {
   try {
-    await buildDist({ force: process.argv.includes('--force'), types: process.argv.includes('--types') })
+    await buildDist({ force: process.argv.includes('--force'), clean: process.argv.includes('--clean'), types: process.argv.includes('--types') })
   } catch (error) {
     // esbuild has printed its own errors with their lines.
     if (!error?.errors) console.error(error.message)

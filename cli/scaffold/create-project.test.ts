@@ -18,6 +18,9 @@ const manifestOf = (name: string) => JSON.parse(readFileSync(join(directory, nam
 
 test('a project has all that it needs, under its own name', () => {
   const project = create('My Job')
+  create('orders')
+  expect(readFileSync(join(directory, 'orders/src/job.ts'), 'utf8')).toContain("job('orders'")
+  expect(readFileSync(join(directory, 'orders/README.md'), 'utf8')).toContain('# orders')
   expect(project.files).toEqual(['.gitignore', 'README.md', 'package.json', 'src/job.test.ts', 'src/job.ts', 'tsconfig.json'])
   expect(manifestOf('My Job')).toMatchObject({ name: 'my-job', dependencies: { 'flink-ts': expect.stringMatching(/^file:/) }, devDependencies: { vitest: expect.any(String) } })
   expect(readFileSync(join(directory, 'My Job/.gitignore'), 'utf8')).toContain('.flink-ts/')

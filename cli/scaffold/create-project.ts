@@ -54,8 +54,12 @@ export function createProject(request: ProjectRequest): CreatedProject {
   manifest.dependencies = { 'flink-ts': dependency, ...manifest.dependencies }
   manifest.devDependencies = { ...tools, ...manifest.devDependencies }
   writeFileSync(manifestPath, `${JSON.stringify(manifest, undefined, 2)}\n`)
-  const readme = join(directory, 'README.md')
-  if (existsSync(readme)) writeFileSync(readme, readFileSync(readme, 'utf8').replace(/^# my-job$/m, `# ${name}`))
+  for (const file of files.filter(file => /\.(ts|md)$/.test(file))) {
+    const path = join(directory, file)
+    const text = readFileSync(path, 'utf8')
+    // Templates call themselves `my-job`.
+    if (text.includes('my-job')) writeFileSync(path, text.replaceAll('my-job', name))
+  }
   return { directory, name, files: files.sort(), dependency }
 }
 

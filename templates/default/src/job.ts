@@ -8,7 +8,7 @@ interface Reading {
 }
 
 const SENSORS = ['cellar', 'kitchen', 'attic']
-const START = Date.parse('2026-01-01T00:00:00Z')
+const START = Date.parse('2026-01-01T00:00:10Z')
 
 /** Five minutes of three sensors, one reading per sensor and second of event time; every seventh comes late. */
 const readings = generatorSource<Reading>({

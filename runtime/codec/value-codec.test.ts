@@ -2,11 +2,12 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { FlinkError } from '../core/errors.ts'
 import { seededRandom } from '../core/random.ts'
-import { DecodeError } from './bytes.ts'
+import { ByteReader, ByteWriter, DecodeError } from './bytes.ts'
 import { copyValue, createCopier, ownText } from './copy.ts'
 import { anyValue, differs, oddValues, refusedValues } from './test-values.ts'
 import { plainText, text } from './text.ts'
-import { decodeEntries, decodeValue, encodeEntries, encodeValue } from './value-codec.ts'
+import { ValueReader, ValueWriter } from './value.ts'
+import { appendValue, decodeEntries, decodeValue, encodeEntries, encodeValue } from './value-codec.ts'
 
 /** `CODEC_SEED=123` repeats a run. */
 const seed = Number(process.env['CODEC_SEED']) || Math.trunc(Math.random() * 2 ** 31)
@@ -107,6 +108,14 @@ test('altered bytes are a DecodeError or another value, never anything else', ()
       }
     }
   }
+})
+
+test('many values are appended to one buffer and read back one after another', () => {
+  const writer = new ValueWriter(new ByteWriter())
+  for (const [, value] of oddValues) appendValue(writer, value, 'v')
+  const reader = new ByteReader(writer.out.take())
+  for (const [name, value] of oddValues) expect(differs(value, new ValueReader(reader).read()), name).toBeUndefined()
+  expect(reader.atEnd).toBe(true)
 })
 
 test('bytes of another version are refused', () => {

@@ -19,7 +19,7 @@ export const frameType = {
   endOfData: 6,
   /** [7, channel] */
   endOfPartition: 7,
-  /** consumer -> producer: [8, channel, credits] more frames of records may be sent on this channel */
+  /** consumer -> producer: [8, channel, credits] more frames may be sent on this channel. Every frame takes one but schema and credit; a producer begins with `exchange.credits`. */
   credit: 8,
 } as const
 export type FrameType = (typeof frameType)[keyof typeof frameType]

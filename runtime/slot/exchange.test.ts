@@ -51,8 +51,9 @@ test('a channel holds what has no credit, says so, and sends it in order when cr
     keepsBatches: false,
     send: (element: Parameters<OutputChannel['element']>[0]) => {
       sent.push(element.kind === 'records' ? element.batch.values.slice(0, element.batch.size).join('') : element.kind)
-      return { bytes: 1, credits: 1 }
+      return { bytes: 1, credits: 1, rest: [] }
     },
+    sendFrame: () => {},
   }
   const channel = new OutputChannel(0, 0, link, owner, 2, 1)
   for (const value of 'abcde') channel.append(value, 0)
@@ -65,9 +66,32 @@ test('a channel holds what has no credit, says so, and sends it in order when cr
   expect([sent, channel.waiting, channel.credit]).toEqual([['ab', 'cd', 'e', 'watermark'], 0, 1])
 })
 
+test('a batch that becomes more frames than there is credit is sent piece by piece', () => {
+  const sent: number[] = []
+  const frames = [1, 2, 3, 4, 5].map(byte => Uint8Array.of(byte))
+  const link = {
+    keepsBatches: false,
+    send: (element: Parameters<OutputChannel['element']>[0], credit: number) => {
+      if (element.kind !== 'records') return sent.push(9), { bytes: 1, credits: 1, rest: [] }
+      for (const frame of frames.slice(0, credit)) sent.push(frame[0]!)
+      return { bytes: 5, credits: Math.min(credit, 5), rest: frames.slice(credit) }
+    },
+    sendFrame: (frame: Uint8Array) => void sent.push(frame[0]!),
+  }
+  const channel = new OutputChannel(0, 0, link, { fullChannels: 0, failure: undefined }, 2, 2)
+  channel.append('a', 0)
+  channel.append('b', 0)
+  channel.element({ kind: 'watermark', timestamp: 1 })
+  expect([sent, channel.credit, channel.drained]).toEqual([[1, 2], 0, false])
+  channel.addCredit(2)
+  expect([sent, channel.credit]).toEqual([[1, 2, 3, 4], 0])
+  channel.addCredit(3)
+  expect([sent, channel.credit, channel.drained]).toEqual([[1, 2, 3, 4, 5, 9], 1, true])
+})
+
 test('a large batch goes on as it is, a small one is gathered, an over-large one is split', () => {
   const sizes: number[] = []
-  const link = { keepsBatches: true, send: (element: Parameters<OutputChannel['element']>[0]) => (element.kind === 'records' && sizes.push(element.batch.size), { bytes: 0, credits: 1 }) }
+  const link = { keepsBatches: true, send: (element: Parameters<OutputChannel['element']>[0]) => (element.kind === 'records' && sizes.push(element.batch.size), { bytes: 0, credits: 1, rest: [] }), sendFrame: () => {} }
   const channel = new OutputChannel(0, 0, link, { fullChannels: 0, failure: undefined }, 8, 100)
   const batch = (size: number) => ({ ...createBatch(size), size, values: Array.from({ length: size }, (_, i) => i) })
   for (const size of [8, 4, 3, 3, 3, 20]) channel.appendBatch(batch(size))
@@ -76,7 +100,7 @@ test('a large batch goes on as it is, a small one is gathered, an over-large one
 })
 
 test('large records make smaller batches, so that frames stay near 32 KiB', () => {
-  const link = { keepsBatches: false, send: (element: Parameters<OutputChannel['element']>[0]) => (element.kind === 'records' && sizes.push(element.batch.size), { bytes: element.kind === 'records' ? element.batch.size * 1024 : 1, credits: 1 }) }
+  const link = { keepsBatches: false, send: (element: Parameters<OutputChannel['element']>[0]) => (element.kind === 'records' && sizes.push(element.batch.size), { bytes: element.kind === 'records' ? element.batch.size * 1024 : 1, credits: 1, rest: [] }), sendFrame: () => {} }
   const sizes: number[] = []
   const channel = new OutputChannel(0, 0, link, { fullChannels: 0, failure: undefined }, 512, 100)
   for (let i = 0; i < 600; i++) channel.append(i, 0)
@@ -206,7 +230,7 @@ test('K: a key goes to the owner of its key group, by the generated loop and by 
   const key = { description: 'key', select: (value: unknown) => (value as { key: unknown }).key, field: 'key' }
   const collect = () => {
     const taken: unknown[][] = [[], [], []]
-    const channels = taken.map((values, i) => new OutputChannel(i, 0, { keepsBatches: true, send: element => (element.kind === 'records' && values.push(...element.batch.values), { bytes: 0, credits: 1 }) }, { fullChannels: 0, failure: undefined }, 1, 1e9))
+    const channels = taken.map((values, i) => new OutputChannel(i, 0, { keepsBatches: true, send: element => (element.kind === 'records' && values.push(...element.batch.values), { bytes: 0, credits: 1, rest: [] }), sendFrame: () => {} }, { fullChannels: 0, failure: undefined }, 1, 1e9))
     return { taken, channels }
   }
   const values = ['a', 'b', 'c', 1, 2, 2.5, -1, true, 10n, ['x', 1]].map(k => ({ key: k }))
@@ -224,7 +248,7 @@ test('K: a key goes to the owner of its key group, by the generated loop and by 
 test('an error of a key names the operator and the line', () => {
   const at = { file: 'job.ts', line: 3 }
   const partition = (select: (value: unknown) => unknown) => {
-    const channel = new OutputChannel(0, 0, { keepsBatches: true, send: () => ({ bytes: 0, credits: 1 }) }, { fullChannels: 0, failure: undefined }, 1, 1)
+    const channel = new OutputChannel(0, 0, { keepsBatches: true, send: () => ({ bytes: 0, credits: 1, rest: [] }), sendFrame: () => {} }, { fullChannels: 0, failure: undefined }, 1, 1)
     hashPartitioner([channel], { key: { description: "'user'", select }, maxParallelism: 128, operator: 'orders', at }).record({ user: undefined }, 0)
   }
   expect(() => partition(() => undefined)).toThrow(expect.objectContaining({ code: 'INVALID_KEY', message: `keyBy('user') of "orders": undefined cannot be a key`, at }))

@@ -50,8 +50,8 @@ export class InputChannel {
     this.input = options.input
     this.inputIndex = options.inputIndex
     this.slot = options.slot
-    // Frames that cost no credit (schemas), and a batch that became several frames, come on top of the credits.
-    this.#queue = new RingBuffer(options.exchange.credits * 8 + 64)
+    // Schemas come on top, at most one before each frame of records.
+    this.#queue = new RingBuffer(options.exchange.credits * 2)
     this.#decoder = createChannelDecoder(options.exchange.codec)
     this.#giveCredit = options.giveCredit
     this.#creditsAtOnce = options.creditsAtOnce

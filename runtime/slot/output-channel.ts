@@ -14,13 +14,18 @@ import type { Timestamp } from '../core/time.ts'
 export interface ChannelLink {
   /** Takes the batch of `records` for itself, so it cannot be filled again. */
   readonly keepsBatches: boolean
-  send(element: StreamElement): SentElement
+  /** Sends it in at most `credit` frames (at least 1); what does not fit is sent later by `sendFrame`. */
+  send(element: StreamElement, credit: number): SentElement
+  sendFrame(frame: Uint8Array): void
 }
 export interface SentElement {
-  /** 0 by reference. */
+  /** Of all frames; 0 by reference. */
   readonly bytes: number
   readonly credits: number
+  /** Frames that found no credit: a batch of very large records becomes many. */
+  readonly rest: readonly Uint8Array[]
 }
+export const noFrames: readonly Uint8Array[] = []
 
 /** What the channels of a task tell it. */
 export interface ChannelOwner {
@@ -43,6 +48,8 @@ export class OutputChannel {
   readonly #owner: ChannelOwner
   readonly #batchSize: number
   readonly #waiting = new RingBuffer<StreamElement>(waitingBound)
+  /** Frames of the element that was sent last, before everything in `#waiting`. */
+  #rest: readonly Uint8Array[] = noFrames
   #credit: number
   #batch: Batch
   /** Records per batch; below `batchSize` where records are so large that a frame would be over `maxFrameBytes`. */
@@ -87,7 +94,7 @@ export class OutputChannel {
     const batch = this.#batch
     if (batch.size === 0) return
     this.#deadline = Infinity
-    if (this.#credit > 0 && this.#waiting.length === 0 && !this.#link.keepsBatches) {
+    if (this.#mayPass && !this.#link.keepsBatches) {
       this.#send({ kind: 'records', batch })
       batch.size = 0
       return
@@ -115,7 +122,13 @@ export class OutputChannel {
 
   addCredit(credits: number): void {
     this.#credit += credits
-    while (this.#credit > 0 && this.#waiting.length > 0) {
+    while (this.#credit > 0 && this.#rest.length > 0) {
+      const [frame, ...rest] = this.#rest
+      this.#rest = rest
+      this.#credit--
+      this.#link.sendFrame(frame as Uint8Array)
+    }
+    while (this.#credit > 0 && this.#rest.length === 0 && this.#waiting.length > 0) {
       const element = this.#waiting.shift() as StreamElement
       if (this.#waiting.length === maxWaiting - 1) this.#owner.fullChannels--
       try {
@@ -139,11 +152,16 @@ export class OutputChannel {
   }
   /** Nothing is left here. */
   get drained(): boolean {
-    return this.#waiting.length === 0 && this.#batch.size === 0
+    return this.#waiting.length === 0 && this.#batch.size === 0 && this.#rest.length === 0
+  }
+
+  /** Nothing that came earlier is here. */
+  get #mayPass(): boolean {
+    return this.#credit > 0 && this.#waiting.length === 0 && this.#rest.length === 0
   }
 
   #push(element: StreamElement): void {
-    if (this.#credit > 0 && this.#waiting.length === 0) {
+    if (this.#mayPass) {
       this.#send(element)
       return
     }
@@ -152,8 +170,9 @@ export class OutputChannel {
   }
 
   #send(element: StreamElement): void {
-    const { bytes, credits } = this.#link.send(element)
+    const { bytes, credits, rest } = this.#link.send(element, this.#credit)
     this.#credit -= credits
+    this.#rest = rest
     this.bytesOut += bytes
     if (element.kind === 'records' && bytes > 0) this.#adapt(element.batch.size, bytes)
   }

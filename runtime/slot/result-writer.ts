@@ -6,7 +6,6 @@
  * hand-overs by reference get copies, unless the user promised `objectReuse`.
  */
 import type { Batch } from '../core/batch.ts'
-import type { Timestamp } from '../core/time.ts'
 import type { ChainOutput } from '../operators/chain.ts'
 import type { Partitioner } from './partitioner.ts'
 

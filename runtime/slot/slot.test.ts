@@ -111,6 +111,12 @@ test('C10: vertices that were finished in the checkpoint end at once, without us
   ])
 })
 
+test('C10: a job that was finished altogether ends at once, with whatever credit', () => {
+  const network = new TestNetwork({ ...pipeline({ exchange: { credits: 1 } }), finishedVertices: [0, 1, 2] })
+  network.run(() => network.slots.every(slot => slot.ended))
+  expect([...network.statuses.values()]).toEqual(Array.from({ length: 6 }, () => 'FINISHED'))
+})
+
 test('X13, C15: stop takes a savepoint, then finishes without MAX and without endInput', () => {
   const network = new TestNetwork(pipeline({ records: Infinity, pause: 3 }))
   network.run(() => network.collected.length > 10)

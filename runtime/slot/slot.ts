@@ -7,6 +7,7 @@
  * the same frames and the same reports.
  *
  * A task that fails stops the slot: it reports FAILED, and nothing moves any more until the slot is cancelled or disposed.
+ * When all tasks are finished the slot still takes credit for their last elements, until it has `ended`.
  */
 import { assert } from '../core/assert.ts'
 import { FlinkError } from '../core/errors.ts'
@@ -47,7 +48,7 @@ export class Slot {
   #nextMetrics: Timestamp
   #first = 0
   #current: Task
-  #state: 'running' | 'failed' | 'over' = 'running'
+  #state: 'running' | 'failed' | 'finished' | 'gone' = 'running'
 
   /** @throws FlinkError `NONDETERMINISTIC_GRAPH` if this slot built another graph than the one that was deployed. */
   constructor(host: SlotHost, definition: JobDefinition, graph: JobGraph, plan: ExecutionPlan, deployment: SlotDeployment, createChain: CreateChain, options: SlotOptions = {}) {
@@ -89,6 +90,12 @@ export class Slot {
     return this.#tasks.every(task => task.over && (task.status !== 'FINISHED' || task.wiring.outputs.drained))
   }
 
+  /** Whose code runs, or ran last: it stands in front of what user code prints. */
+  get currentTask(): { readonly name: string; readonly subtask: number; readonly parallelism: number } {
+    const { ref, vertex } = this.#current
+    return { name: vertex.name, subtask: ref.subtask, parallelism: vertex.parallelism }
+  }
+
   turn(): TurnResult {
     const now = this.#host.now()
     this.#now = now
@@ -103,15 +110,14 @@ export class Slot {
 
   /** Closes everything and reports nothing: the host does not want this slot any more. */
   dispose(): void {
-    this.#state = 'over'
+    this.#state = 'gone'
     this.#mails = []
     for (const task of this.#tasks) task.dispose()
   }
 
   #turn(now: Timestamp): TurnResult {
     const mailed = this.#handleMail(now)
-    if (this.#state === 'failed') return idle
-    if (this.#state === 'over') return this.#afterTheEnd()
+    if (this.#state !== 'running') return idle
     if (this.#unopened.length > 0) {
       this.#current = this.#unopened.pop() as Task
       this.#current.open(now)
@@ -165,7 +171,7 @@ export class Slot {
         for (const task of this.#tasks) task.cancel()
         this.#unopened.length = 0
         this.#mails = []
-        this.#state = 'over'
+        this.#state = 'gone'
     }
   }
 
@@ -185,7 +191,8 @@ export class Slot {
     }
     const input = this.#wiring.inputs.get(channel)
     assert(input !== undefined, `a frame for channel ${channel}, which does not end in slot ${this.#deployment.slot}`)
-    if (this.#state === 'running') input.pushFrame(frame)
+    // A finished slot still gives credit for what it drops: somebody waits for it to end.
+    if (this.#state === 'running' || this.#state === 'finished') input.pushFrame(frame)
   }
 
   /** Whoever still has something to say to the lost slot, or to hear from it, cannot go on. */
@@ -244,7 +251,7 @@ export class Slot {
       wakeAt = -Infinity
       this.#checkOver(now)
     }
-    if (worked === 0 && this.#state === 'over') return Infinity
+    if (this.#state === 'finished') return Infinity
     return Math.min(wakeAt, this.#metrics(now))
   }
 
@@ -265,21 +272,17 @@ export class Slot {
 
   #checkOver(now: Timestamp): void {
     if (this.#unopened.length > 0 || !this.#tasks.every(task => task.over)) return
-    this.#state = 'over'
+    this.#state = 'finished'
     this.#reportMetrics(now)
-  }
-
-  /** What the last task sent may still wait for credit, which comes as mail. */
-  #afterTheEnd(): TurnResult {
-    for (const task of this.#tasks) if (task.status === 'FINISHED') task.wiring.outputs.flush()
-    return idle
   }
 
   #fail(task: Task, error: unknown): void {
     this.#state = 'failed'
     this.#mails = []
     this.#unopened.length = 0
-    if (!task.over) task.fail(error)
+    // What mail breaks may belong to a task that is over; somebody has to tell.
+    const teller = task.over ? this.#tasks.find(each => !each.over) : task
+    teller?.fail(error)
   }
 
   // What a task needs of its slot.

@@ -14,7 +14,7 @@ import { createChannelEncoder } from '../codec/channel-codec.ts'
 import { createCopier } from '../codec/copy.ts'
 import { decodeFrame, encodeFrame } from '../codec/frame.ts'
 import { InputChannel, InputGate } from './input-gate.ts'
-import { OutputChannel, type ChannelLink, type ChannelOwner } from './output-channel.ts'
+import { noFrames, OutputChannel, type ChannelLink, type ChannelOwner, type SentElement } from './output-channel.ts'
 import { broadcastPartitioner, forwardPartitioner, hashPartitioner, rebalancePartitioner, type Partitioner } from './partitioner.ts'
 import { createResultWriter, needsCopy, type WriterEdge } from './result-writer.ts'
 import { TaskOutputs, type TaskOutput } from './task-outputs.ts'
@@ -187,31 +187,35 @@ function link(number: number, to: number, inputs: ReadonlyMap<number, InputChann
       input.push(element)
       return handedOver
     },
+    sendFrame: () => assert(false, 'a frame on a channel without bytes'),
   }
 }
-const handedOver = { bytes: 0, credits: 1 } as const
+const handedOver: SentElement = { bytes: 0, credits: 1, rest: noFrames }
 
 function frameLink(number: number, exchange: ExchangeConfig, deliver: (frame: Uint8Array) => void): ChannelLink {
   const encoder = createChannelEncoder(exchange.codec, number)
   return {
     keepsBatches: false,
-    send(element: StreamElement) {
+    sendFrame: deliver,
+    send(element: StreamElement, credit: number) {
       if (element.kind !== 'records') {
         const frame = encodeElement(number, element)
         deliver(frame)
-        return { bytes: frame.length, credits: 1 }
+        return { bytes: frame.length, credits: 1, rest: noFrames }
       }
       const frames = encoder.encode(element.batch)
       const [first] = frames
       assert(first !== undefined, 'a batch without a frame')
       // A schema, if there is one, comes first and takes no credit.
-      const credits = frames.length > 1 && decodeFrame(first).kind === 'schema' ? frames.length - 1 : frames.length
+      const free = frames.length > 1 && decodeFrame(first).kind === 'schema' ? 1 : 0
+      const credits = Math.min(frames.length - free, credit)
       let bytes = 0
-      for (const frame of frames) {
+      for (let i = 0; i < frames.length; i++) {
+        const frame = frames[i] as Uint8Array
         bytes += frame.length
-        deliver(frame)
+        if (i < free + credits) deliver(frame)
       }
-      return { bytes, credits }
+      return { bytes, credits, rest: free + credits === frames.length ? noFrames : frames.slice(free + credits) }
     },
   }
 }

@@ -11,7 +11,7 @@ import { projectDirectories, removeClusterFiles, releaseLockOf, socketDirectoryA
 import { nodeFiles } from '../deploy/node-files.ts'
 import type { JobManagerBootstrap, RootLine } from '../deploy/process-events.ts'
 import { identityOf, signal, type ProcessIdentity } from '../deploy/process-identity.ts'
-import { startTaskManagers, stopAll } from '../deploy/task-managers.ts'
+import { removeStateOf, startTaskManagers, stopAll } from '../deploy/task-managers.ts'
 import { Supervisor } from '../deploy/supervisor.ts'
 import { EventJournal } from '../metrics/journal.ts'
 import type { FromTaskManager } from '../protocol/job-master.ts'
@@ -34,6 +34,8 @@ const { bootstrap } = lifeLine
 const { clusterId, token, projectDirectory, detached } = bootstrap
 const sockets = socketDirectoryAt(bootstrap.socketDirectory)
 const directories = projectDirectories(projectDirectory)
+
+let stopping = false
 
 // --- the connections of TaskManagers ---
 
@@ -117,8 +119,10 @@ const [control] = await Promise.all([
 
 const supervisor = new Supervisor({
   event(event) {
-    if (event.kind === 'ended') reportDeath(event.process, event.error)
-    else if (event.kind === 'gaveUp') journal.append(now(), { kind: 'log', level: 'error', message: `${event.process} is not started any more`, error: event.error })
+    if (event.kind === 'ended') {
+      removeStateOf(projectDirectory, clusterId, event.process)
+      reportDeath(event.error)
+    } else if (event.kind === 'gaveUp') journal.append(now(), { kind: 'log', level: 'error', message: `${event.process} is not started any more`, error: event.error })
     else console.error(`${event.process}: ${event.kind}`)
   },
 })
@@ -127,8 +131,8 @@ if (detached) {
   startTaskManagers(supervisor, { clusterId, token, socketDirectory: bootstrap.socketDirectory, projectDirectory, environment, taskManagers: bootstrap.taskManagers })
 }
 lifeLine.onLine(line => {
-  const { kind, process, error } = line as RootLine
-  if (kind === 'processEnded') reportDeath(process, error)
+  const { kind, error } = line as RootLine
+  if (kind === 'processEnded') reportDeath(error)
 })
 process.on('SIGTERM', () => void stop())
 process.on('SIGINT', () => {})
@@ -138,12 +142,11 @@ process.on('unhandledRejection', fatal)
 tellParent({ kind: 'ready' })
 
 /** Why a process died is known to who started it, not to the socket. */
-function reportDeath(process: string, error: RootLine['error']): void {
+function reportDeath(error: RootLine['error']): void {
   if (stopping) return
-  journal.append(now(), { kind: 'log', level: 'error', message: `${process}: ${error.message}`, error })
+  journal.append(now(), { kind: 'log', level: 'error', message: error.message, error })
 }
 
-let stopping = false
 async function stop(): Promise<void> {
   if (stopping) return
   stopping = true

@@ -80,9 +80,11 @@ function refuseUnmatched(graph: JobGraph, snapshot: SnapshotContent, allowNonRes
   const unmatched = stateful.filter(operator => !present.has(operator.id))
   if (unmatched.length === 0 || allowNonRestoredState) return
   const names = unmatched.map(label)
-  const matched = snapshot.operators.some(operator => present.has(operator.id))
-  if (!matched) {
-    throw new FlinkError('SNAPSHOT_INCOMPATIBLE', `snapshot ${snapshot.path} is of job "${snapshot.jobName}"; none of its operators is in job "${graph.name}"`, {
+  // Operators without state get their ids from their kind and place, so they may agree by chance; a name in common with an
+  // operator that has state looks like a changed uid.
+  const known = new Set(graph.vertices.flatMap(vertex => vertex.operators.map(operator => operator.name)))
+  if (unmatched.length === stateful.length && !unmatched.some(operator => known.has(operator.name))) {
+    throw new FlinkError('SNAPSHOT_INCOMPATIBLE', `snapshot ${snapshot.path} is of job "${snapshot.jobName}"; none of its operators with state is in job "${graph.name}"`, {
       detail: `It has state of ${names.join(', ')}.`,
       hint: 'Name a savepoint of this job, or start without one.',
     })

@@ -22,7 +22,7 @@ export interface RestServerOptions {
 const maxConnections = 100
 /** Bytes that may wait in the socket of a reader of events. */
 const maxEventBacklog = 1024 * 1024
-const eventsPerWrite = 500
+const eventsPerWrite = 100
 
 /** Not listening yet: `server.listen(path)`. */
 export function createRestServer(manager: JobManager, options: RestServerOptions): Server {

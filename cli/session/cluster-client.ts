@@ -40,12 +40,29 @@ export function clusterClient({ restSocket, token }: { readonly restSocket: stri
       return location(() => rest.savepointResult(jobId, trigger['request-id']))
     },
     async stop(jobId, { drain, directory }) {
-      const trigger = await rest.triggerStop(jobId, { drain, ...(directory === undefined ? {} : { targetDirectory: directory }) })
-      return location(() => rest.savepointResult(jobId, trigger['request-id']))
+      // An attached `run` ends its cluster as soon as the job is over, perhaps before we have asked for the result. The
+      // events say it as well, and before that.
+      const watching = new AbortController()
+      const seen = stoppedAt(rest, jobId, watching.signal)
+      try {
+        const trigger = await rest.triggerStop(jobId, { drain, ...(directory === undefined ? {} : { targetDirectory: directory }) })
+        return await location(() => rest.savepointResult(jobId, trigger['request-id']))
+      } catch (error) {
+        const path = isGone(error) ? await seen : undefined
+        if (path === undefined) throw error
+        return path
+      } finally {
+        watching.abort()
+      }
     },
     async over(jobId, millis) {
       for (const until = Date.now() + millis; Date.now() < until; await pause(pollMillis)) {
-        if (terminalJobStatuses.has((await rest.jobStatus(jobId)).status)) return true
+        try {
+          if (terminalJobStatuses.has((await rest.jobStatus(jobId)).status)) return true
+        } catch (error) {
+          if (isGone(error)) return true
+          throw error
+        }
       }
       return false
     },
@@ -67,12 +84,26 @@ export function clusterClient({ restSocket, token }: { readonly restSocket: stri
           }
         } catch (error) {
           // The JobManager is away; whoever started it starts it again, or says that it gave up.
-          if (!(error instanceof FlinkError) || error.code !== 'NO_CLUSTER') throw error
+          if (!isGone(error)) throw error
         }
         await pause(reconnectMillis, undefined, { signal }).catch(() => {})
       }
     },
   }
+}
+
+const isGone = (error: unknown) => error instanceof FlinkError && error.code === 'NO_CLUSTER'
+
+/** Where the job's stop with savepoint lies, once the events tell; undefined when they end before. Never rejects. */
+async function stoppedAt(rest: RestClient, jobId: string, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    for await (const event of rest.events(0, signal)) {
+      if (event.kind === 'checkpointCompleted' && event.jobId === jobId && event.checkpointKind.startsWith('stop')) return event.path
+    }
+  } catch {
+    // What is missing here is asked for over REST.
+  }
+  return undefined
 }
 
 async function location(result: () => Promise<RestAsyncOperation>): Promise<string> {

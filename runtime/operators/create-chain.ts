@@ -94,10 +94,14 @@ class OperatorChain implements Chain {
     return result
   }
   addSplit(operatorId: string, split: unknown): void {
+    this.#running = true
     this.#sourceOf(operatorId).addSplit(split)
+    this.#running = false
   }
   noMoreSplits(operatorId: string): void {
+    this.#running = true
     this.#sourceOf(operatorId).noMoreSplits()
+    this.#running = false
   }
   #sourceOf(operatorId: string): SourceOperator {
     assert(this.#source !== undefined && this.#context.operators[0]?.id === operatorId, `${operatorId} is not the source of this chain`)

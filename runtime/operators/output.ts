@@ -57,6 +57,9 @@ export class Output {
   }
 }
 
+/** User code may make up tags without end; beyond these each use is looked up again. */
+const maxUnreadTags = 64
+
 /** A consumer inside the chain, of the main output or of a side output. */
 export interface Consumer {
   readonly tag: string | undefined
@@ -74,6 +77,8 @@ export class Outputs {
   #idle = false
   readonly #index: number
   readonly #sides = new Map<string, Output>()
+  /** Tags that were asked for and that nobody reads. */
+  readonly #unread = new Set<string>()
   readonly #consumers: readonly Consumer[]
   readonly #capacity: number
   readonly #leaving: (tag: string | undefined) => ChainOutput | undefined
@@ -99,8 +104,12 @@ export class Outputs {
   side(tag: string): Output | undefined {
     const known = this.#sides.get(tag)
     if (known !== undefined) return known
+    if (this.#unread.has(tag)) return undefined
     const read = this.#consumers.some(consumer => consumer.tag === tag) || this.#leaving(tag) !== undefined
-    if (!read) return undefined
+    if (!read) {
+      if (this.#unread.size < maxUnreadTags) this.#unread.add(tag)
+      return undefined
+    }
     const output = this.#create(tag)
     this.#sides.set(tag, output)
     return output

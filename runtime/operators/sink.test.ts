@@ -187,6 +187,14 @@ test('P9 committables are dealt out again one by one, and committed by whoever g
   expect(together.take()[0]).toBe('commit 1:r1,1:r1')
 })
 
+test('P3 a snapshot with committables is refused by a sink that cannot commit them: nothing is lost silently', () => {
+  const ledger = new Ledger()
+  const h = harness(ledger)
+  write(h, 'a')
+  const snapshot = h.snapshot(1)
+  expect(() => harness(ledger, { restore: [snapshot] }, false)).toThrow(expect.objectContaining({ code: 'SNAPSHOT_INCOMPATIBLE' }))
+})
+
 test('P6 a commit that fails fails the job and forgets nothing: it is in the next snapshot still', () => {
   const ledger = new Ledger()
   const h = harness(ledger)

@@ -14,6 +14,7 @@
  * Without checkpointing everything is committed at the end of input (P5).
  */
 import type { Batch, CheckpointBarrier } from '../core/batch.ts'
+import { FlinkError } from '../core/errors.ts'
 import type { Timestamp } from '../core/time.ts'
 import type { Committer, SinkWriter, WriterContext } from '../api/connector.ts'
 import { decodeValue, encodeValue } from '../codec/value-codec.ts'
@@ -64,10 +65,19 @@ export class SinkOperator implements Operator {
     this.#guard(() => {
       this.#committer = sink.createCommitter?.(writerContext)
       for (const bytes of this.#context.restored.list(this.#id, committablesState)) this.#pending.push(decodeValue(bytes) as Pending)
+      if (this.#pending.length > 0 && this.#committer === undefined) throw this.#nothingToCommitWith()
       // Several old subtasks' lists may come together (P9).
       this.#pending.sort((a, b) => a.checkpointId - b.checkpointId)
       this.#commitUpTo(Infinity)
       this.#writer = sink.createWriter(writerContext)
+    })
+  }
+
+  #nothingToCommitWith(): FlinkError {
+    const { name, at } = this.#blame
+    return new FlinkError('SNAPSHOT_INCOMPATIBLE', `sink ${JSON.stringify(name)} has output in the snapshot that is not committed yet, but this sink does not commit`, {
+      hint: 'Restore with the sink as it was, let a checkpoint or `flink-ts stop` complete, and change it then.',
+      ...(at === undefined ? {} : { at }),
     })
   }
 

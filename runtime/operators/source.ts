@@ -19,7 +19,7 @@ import type { SnapshotSink } from './keyed-state.ts'
 import type { Operator } from './operator.ts'
 import type { Outputs } from './output.ts'
 import { Ticker } from './ticker.ts'
-import { blameOf, missingTimestamp, userError, type Blame } from './user-error.ts'
+import { blameOf, invalidTimestamp, userError, type Blame } from './user-error.ts'
 import { WatermarkTracker } from './watermark-tracker.ts'
 
 export const splitsState = 'splits'
@@ -60,7 +60,7 @@ export class SourceOperator implements Operator, SourceOutput<unknown> {
     const now = context.now()
     this.#emptySince = now
     this.#lastPoll = now
-    this.#ticker = this.#strategy.policy.kind !== 'none' ? new Ticker(context.autoWatermarkInterval, now) : undefined
+    this.#ticker = this.#strategy.policy.kind !== 'none' || this.#strategy.idleness !== undefined ? new Ticker(context.autoWatermarkInterval, now) : undefined
     this.#reader = this.#guard(() =>
       transformation.source.createReader({
         subtask: context.subtask,
@@ -131,7 +131,7 @@ export class SourceOperator implements Operator, SourceOutput<unknown> {
     }
     if (strategy.timestamp !== undefined) {
       timestamp = strategy.timestamp(value, timestamp)
-      if (typeof timestamp !== 'number' || Number.isNaN(timestamp)) throw missingTimestamp('its timestamp function returned', timestamp, this.#blame)
+      if (typeof timestamp !== 'number' || Number.isNaN(timestamp)) throw invalidTimestamp(timestamp, this.#blame)
     }
     const tracker = this.#tracker()
     const advanced = tracker.onEvent(value, timestamp)

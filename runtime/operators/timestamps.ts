@@ -11,7 +11,7 @@ import type { ChainContext } from './chain.ts'
 import type { Operator } from './operator.ts'
 import type { Outputs } from './output.ts'
 import { Ticker } from './ticker.ts'
-import { blameOf, missingTimestamp, userError, type Blame } from './user-error.ts'
+import { blameOf, invalidTimestamp, userError, type Blame } from './user-error.ts'
 import { WatermarkTracker } from './watermark-tracker.ts'
 
 export class PunctuatedTimestamps implements Operator {
@@ -44,7 +44,7 @@ export class PunctuatedTimestamps implements Operator {
   #observe(value: unknown, recordTimestamp: Timestamp): { timestamp: Timestamp; advanced: boolean } {
     try {
       const timestamp = this.#assign === undefined ? recordTimestamp : this.#assign(value, recordTimestamp)
-      if (typeof timestamp !== 'number' || Number.isNaN(timestamp)) throw missingTimestamp('its timestamp function returned', timestamp, this.#blame)
+      if (typeof timestamp !== 'number' || Number.isNaN(timestamp)) throw invalidTimestamp(timestamp, this.#blame)
       return { timestamp, advanced: this.#tracker.onEvent(value, timestamp) }
     } catch (error) {
       throw userError(error, this.#blame)

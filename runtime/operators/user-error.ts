@@ -41,8 +41,13 @@ export function keyError(error: unknown, blame: Blame): unknown {
   })
 }
 
-export function missingTimestamp(what: string, got: unknown, blame: Blame): FlinkError {
-  return new FlinkError('MISSING_TIMESTAMP', `${blame.kind} ${JSON.stringify(blame.name)}: ${what} ${describe(got)}`, blame.at === undefined ? {} : { at: blame.at })
+/** What a timestamp function returned is no timestamp. */
+export function invalidTimestamp(got: unknown, blame: Blame): FlinkError {
+  return missingTimestamp(`its timestamp function returned ${describe(got)}`, blame)
+}
+
+export function missingTimestamp(what: string, blame: Blame): FlinkError {
+  return new FlinkError('MISSING_TIMESTAMP', `${blame.kind} ${JSON.stringify(blame.name)}: ${what}`, blame.at === undefined ? {} : { at: blame.at })
 }
 
 function describe(value: unknown): string {

@@ -13,7 +13,7 @@ import type { Operator } from '../operator.ts'
 import type { Outputs } from '../output.ts'
 import { RowContext } from '../row-context.ts'
 import { Ticker } from '../ticker.ts'
-import { blameOf, missingTimestamp, userError, type Blame } from '../user-error.ts'
+import { blameOf, invalidTimestamp, userError, type Blame } from '../user-error.ts'
 import { WatermarkTracker } from '../watermark-tracker.ts'
 import { composeProgram } from './compose.ts'
 import { canGenerate, generateProgram } from './generate.ts'
@@ -79,7 +79,7 @@ export class Segment implements Operator {
           tracker.idle = false
           this.#idleOutOf(at, false)
         }
-        const invalid = (timestamp: unknown) => missingTimestamp('its timestamp function returned', timestamp, blame)
+        const invalid = (timestamp: unknown) => invalidTimestamp(timestamp, blame)
         return { kind: 'timestamps', fn: transformation.strategy.timestamp, tracker, wake, invalid }
       }
       default:

@@ -87,7 +87,7 @@ export class WindowOperator implements Operator {
       for (let i = 0; i < size; i++) {
         const value = values[i]
         const timestamp = timestamps[i] as Timestamp
-        if (timestamp === NO_TIMESTAMP) throw missingTimestamp('a window of event time got a record', 'without timestamp', this.#blame)
+        if (timestamp === NO_TIMESTAMP) throw missingTimestamp('a record without timestamp cannot be in a window of event time', this.#blame)
         const end = windowStart(timestamp, offset, length) + length
         if (this.#pending.over(end, this.#watermark)) {
           this.#late(value, timestamp)

@@ -6,7 +6,7 @@
  * (a JobManager with the next epoch, a TaskManager under a new name), and when it is gone, they are gone. Detached, the
  * JobManager is the root; it outlives the caller and runs the TaskManagers itself.
  */
-import { rmSync } from 'node:fs'
+import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { FlinkError, errorFromData } from '../core/errors.ts'
 import { newToken } from '../rpc/token.ts'
@@ -18,7 +18,7 @@ import {
 import type { JobManagerBootstrap, ProcessEvent, RootLine, TaskManagersSpec } from './process-events.ts'
 import { identityOf, isAlive, ownIdentity } from './process-identity.ts'
 import { Supervisor, type ProcessSpec } from './supervisor.ts'
-import { jobManagerName, startTaskManagers, stopAll } from './task-managers.ts'
+import { jobManagerName, removeStateOf, startTaskManagers, stopAll } from './task-managers.ts'
 
 export { jobManagerName }
 
@@ -111,6 +111,7 @@ export function startLocalCluster(options: LocalClusterOptions): LocalCluster {
       if (event.kind === 'gaveUp' && event.process === jobManagerName) ready.reject(errorFromData(event.error))
       if (event.kind === 'ended' && detached) ready.reject(errorFromData(event.error))
       if (event.kind === 'ended' && event.process !== jobManagerName) {
+        removeStateOf(projectDirectory, clusterId, event.process)
         supervisor.tell(jobManagerName, { kind: 'processEnded', process: event.process, pid: event.pid, error: event.error } satisfies RootLine)
       }
       tell(event)
@@ -192,6 +193,12 @@ function removeRemains(directories: ProjectDirectories): void {
   if (last !== undefined && !isAlive(last.root)) {
     removeSocketDirectory(last.socketDirectory)
     rmSync(directories.clusterFile, { force: true })
+  }
+  // Files of a start that was killed half-way; one of a start that is under way is younger.
+  for (const name of readdirSync(directories.root)) {
+    const path = join(directories.root, name)
+    const stats = /^(lock|cluster\.json)\../.test(name) ? statSync(path, { throwIfNoEntry: false }) : undefined
+    if (stats !== undefined && Date.now() - stats.mtimeMs > 60_000) rmSync(path, { force: true })
   }
   // A job store belongs to one cluster; going on with a job of the last one is for a savepoint or a retained checkpoint.
   for (const directory of [directories.state, directories.jobs]) rmSync(directory, { recursive: true, force: true })

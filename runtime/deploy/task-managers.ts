@@ -1,5 +1,5 @@
 /** The TaskManagers of a cluster as processes, for whoever is the root: the CLI, or the JobManager of a detached cluster. */
-import { rmSync } from 'node:fs'
+import { rm, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { projectDirectories } from './cluster-directory.ts'
 import type { TaskManagerBootstrap, TaskManagersSpec } from './process-events.ts'
@@ -52,4 +52,9 @@ export async function stopAll(supervisor: Supervisor, graceMs: number): Promise<
   supervisor.signal('SIGTERM')
   await supervisor.ended()
   clearTimeout(force)
+}
+
+/** The working copies of state that a TaskManager left when it died. */
+export function removeStateOf(projectDirectory: string, clusterId: string, taskManager: string): void {
+  rm(join(projectDirectories(projectDirectory).state, clusterId, taskManager), { recursive: true, force: true }, () => {})
 }

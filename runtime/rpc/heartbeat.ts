@@ -22,6 +22,7 @@ export class Heartbeat {
   #lastTick: Millis
   #lastSent: Millis
   #silentMs = 0
+  #heard = false
   #sequence = 0
   #dead = false
 
@@ -34,14 +35,16 @@ export class Heartbeat {
 
   /** Anything from the peer proves that it lives. */
   heard(): void {
-    this.#silentMs = 0
+    this.#heard = true
   }
 
   tick(now: Millis): HeartbeatCommand[] {
     const elapsed = Math.max(0, now - this.#lastTick)
     this.#lastTick = now
     if (this.#dead) return []
-    this.#silentMs += Math.min(elapsed, 2 * this.#options.intervalMs)
+    // Heard at some time since the last tick: taken as now, rather too kind than too strict.
+    this.#silentMs = this.#heard ? 0 : this.#silentMs + Math.min(elapsed, 2 * this.#options.intervalMs)
+    this.#heard = false
     if (this.#silentMs >= this.#options.timeoutMs) {
       this.#dead = true
       return [{ kind: 'dead', silentMs: this.#silentMs }]

@@ -29,7 +29,7 @@ const directories = projectDirectories(projectDirectory)
 const indexes = Array.from({ length: slotCount }, (_, index) => index)
 
 // Threads first: they start while the JobManager does.
-const slots = indexes.map(slotIndex => new WorkerSlot({ role: 'slot', clusterId, token, taskManager: id, slotIndex, stateDirectory: join(directories.state, clusterId) }))
+const slots = indexes.map(slotIndex => new WorkerSlot({ role: 'slot', clusterId, token, taskManager: id, slotIndex, stateDirectory: join(directories.state, clusterId) }, die))
 let connection: Connection<FromTaskManager, ToTaskManager> | undefined
 let exiting = false
 

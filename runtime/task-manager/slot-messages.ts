@@ -1,5 +1,7 @@
 /** What a TaskManager's main thread and a slot's worker thread say to each other through the worker's port. */
+import { join } from 'node:path'
 import type { ErrorData } from '../core/errors.ts'
+import type { Fence } from '../core/ids.ts'
 import type { SlotDeployment, SlotMail, SlotReport, SnapshotBlock, SnapshotFile } from '../protocol/slot.ts'
 import type { ReportLoad } from './slot-runner.ts'
 
@@ -12,6 +14,11 @@ export interface SlotWorkerData {
   readonly slotIndex: number
   /** Parent of the working copies of state. */
   readonly stateDirectory: string
+}
+
+/** Where the state of one attempt has its working copy. */
+export function stateDirectoryOf(data: SlotWorkerData, fence: Fence): string {
+  return join(data.stateDirectory, data.taskManager, `${data.slotIndex}-${fence.epoch}-${fence.attempt}`)
 }
 
 /** `workerData` of the thread that writes the files of snapshots. */

@@ -5,7 +5,6 @@
  * User code runs here and nowhere else in the process. It may block, spin or exit: the main thread goes on.
  */
 import { setSourceMapsSupport } from 'node:module'
-import { join } from 'node:path'
 import type { MessagePort } from 'node:worker_threads'
 import { encodeValue, decodeValue } from '../codec/value-codec.ts'
 import { errorToData, FlinkError, type ErrorCode, type ErrorData } from '../core/errors.ts'
@@ -22,7 +21,7 @@ import { Slot } from '../slot/slot.ts'
 import { openKeyedState } from '../state/open-keyed-state.ts'
 import { openRestored } from '../state/snapshot/restored-state.ts'
 import { nodeFiles } from '../deploy/node-files.ts'
-import { transferable, type FromSlotWorker, type SlotWorkerData, type ToSlotWorker } from './slot-messages.ts'
+import { stateDirectoryOf, transferable, type FromSlotWorker, type SlotWorkerData, type ToSlotWorker } from './slot-messages.ts'
 import type { ReportLoad } from './slot-runner.ts'
 import { captureUserOutput } from './user-output.ts'
 
@@ -99,7 +98,7 @@ class SlotRun {
     const { fence, jobId, slot, config, peers } = deployment
     const graph = translate(definition, config)
     const plan = executionPlan(graph)
-    const stateDirectory = join(data.stateDirectory, `${data.taskManager}-${data.slotIndex}-${fence.epoch}-${fence.attempt}`)
+    const stateDirectory = stateDirectoryOf(data, fence)
     const host: SlotHost = {
       now: () => Date.now(),
       random: () => Math.random(),
@@ -123,7 +122,8 @@ class SlotRun {
 
   /** Stands in front of what user code prints. */
   get prefix(): string {
-    return ''
+    const { name, subtask, parallelism } = this.#slot.currentTask
+    return `[${name} (${subtask + 1}/${parallelism})] `
   }
 
   receive(message: Exclude<ToSlotWorker, { kind: 'start' }>): void {

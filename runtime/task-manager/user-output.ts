@@ -19,37 +19,13 @@ type StreamName = 'stdout' | 'stderr'
  *
  * @param prefix stands in front of each line; asked for when the line is written
  */
-export function captureUserOutput(emit: (stream: StreamName, text: string) => void, prefix: () => string, now: () => number = () => performance.now()): UserOutput {
+export function captureUserOutput(emit: (stream: StreamName, text: string) => void, prefix: () => string): UserOutput {
   const lines = { stdout: new LineCutter(), stderr: new LineCutter() }
-  let windowEnd = -Infinity
-  let linesLeft = 0
-  let bytesLeft = 0
-  let leftOut = 0
-
-  const sayLeftOut = () => {
-    if (leftOut > 0) emit('stderr', `${prefix()}... ${leftOut} lines were left out: more than ${maxLinesPerWindow} in ${windowMs} ms`)
-    leftOut = 0
-  }
-  const line = (stream: StreamName, text: string) => {
-    const at = now()
-    if (at >= windowEnd) {
-      sayLeftOut()
-      windowEnd = at + windowMs
-      linesLeft = maxLinesPerWindow
-      bytesLeft = maxBytesPerWindow
-    }
-    if (linesLeft === 0 || bytesLeft <= 0) {
-      leftOut++
-      return
-    }
-    linesLeft--
-    bytesLeft -= text.length
-    emit(stream, prefix() + text)
-  }
+  const limit = new OutputLimit(emit, () => performance.now())
   for (const stream of ['stdout', 'stderr'] as const) {
     process[stream].write = (chunk: unknown, encoding?: unknown, done?: unknown) => {
       const text = typeof chunk === 'string' ? chunk : Buffer.from(chunk as Uint8Array).toString('utf8')
-      for (const each of lines[stream].push(text)) line(stream, each)
+      for (const line of lines[stream].push(text)) limit.line(stream, prefix() + line)
       const callback = typeof encoding === 'function' ? encoding : done
       if (typeof callback === 'function') queueMicrotask(() => callback())
       return true
@@ -59,10 +35,49 @@ export function captureUserOutput(emit: (stream: StreamName, text: string) => vo
     flush() {
       for (const stream of ['stdout', 'stderr'] as const) {
         const rest = lines[stream].rest()
-        if (rest !== '') line(stream, rest)
+        if (rest !== '') limit.line(stream, prefix() + rest)
       }
-      sayLeftOut()
+      limit.flush()
     },
+  }
+}
+
+/** Passes on so many lines and bytes in each window of time. */
+export class OutputLimit {
+  readonly #emit: (stream: StreamName, text: string) => void
+  readonly #now: () => number
+  #windowEnd = -Infinity
+  #linesLeft = 0
+  #bytesLeft = 0
+  #leftOut = 0
+
+  constructor(emit: (stream: StreamName, text: string) => void, now: () => number) {
+    this.#emit = emit
+    this.#now = now
+  }
+
+  line(stream: StreamName, text: string): void {
+    const now = this.#now()
+    if (now >= this.#windowEnd) {
+      this.flush()
+      this.#windowEnd = now + windowMs
+      this.#linesLeft = maxLinesPerWindow
+      this.#bytesLeft = maxBytesPerWindow
+    }
+    if (this.#linesLeft === 0 || this.#bytesLeft <= 0) {
+      this.#leftOut++
+      return
+    }
+    this.#linesLeft--
+    this.#bytesLeft -= text.length
+    this.#emit(stream, text)
+  }
+
+  /** Says how many lines were left out. */
+  flush(): void {
+    if (this.#leftOut === 0) return
+    this.#emit('stderr', `... ${this.#leftOut} lines were left out: more than ${maxLinesPerWindow} in ${windowMs} ms`)
+    this.#leftOut = 0
   }
 }
 

@@ -2,25 +2,31 @@
  * A slot in a worker thread, from the TaskManager's side. Every deployment gets a fresh worker, so that code of an older
  * attempt cannot leak into a new one; the next worker is started ahead, so that a restart does not wait for it.
  */
+import { rm } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import type { ErrorData } from '../core/errors.ts'
 import type { SlotDeployment } from '../protocol/slot.ts'
-import type { FromSlotWorker, SlotWorkerData, ToSlotWorker } from './slot-messages.ts'
+import { stateDirectoryOf, type FromSlotWorker, type SlotWorkerData, type ToSlotWorker } from './slot-messages.ts'
 import type { RunningSlot, SlotEvents, SlotRunner } from './slot-runner.ts'
 
 /** The next worker waits until the job has started, not to take the cores away from it. */
 const warmAfterMs = 2_000
 /** And when a job ends, until that was told. */
 const warmAfterEndMs = 50
+/** A thread that was told to end and does not sits in a blocking call of user code. */
+const terminateGraceMs = 2_000
 
 export class WorkerSlot implements SlotRunner {
   readonly #data: SlotWorkerData
+  readonly #stuck: (error: ErrorData) => void
   #warm: Worker | undefined
   #timer: NodeJS.Timeout | undefined
   #closed = false
 
-  constructor(data: SlotWorkerData) {
+  /** `stuck`: a thread of this slot cannot be ended, so the process must. */
+  constructor(data: SlotWorkerData, stuck: (error: ErrorData) => void) {
     this.#data = data
+    this.#stuck = stuck
     this.#warmUp()
   }
 
@@ -42,6 +48,7 @@ export class WorkerSlot implements SlotRunner {
 
   #run(worker: Worker, deployment: SlotDeployment, events: SlotEvents): RunningSlot {
     let ending: { readonly error: ErrorData | undefined } | undefined
+    let terminating: NodeJS.Timeout | undefined
     const post = (message: ToSlotWorker) => worker.postMessage(message)
     worker.removeAllListeners()
     worker.on('message', (message: FromSlotWorker) => {
@@ -55,12 +62,17 @@ export class WorkerSlot implements SlotRunner {
           ending = { error: message.error }
           // What is left in there is of no use; its sockets and files are closed.
           void worker.terminate()
+          terminating = setTimeout(() => {
+            this.#stuck({ code: 'PROCESS_LOST', message: `slot ${this.#data.slotIndex} of ${this.#data.taskManager} is over, but user code sits in a blocking call; its process is ended` })
+          }, terminateGraceMs)
       }
     })
     worker.on('error', error => (ending ??= { error: workerError(error) }))
     // Only now the thread and all that it held are gone.
     worker.on('exit', code => {
+      clearTimeout(terminating)
       this.#warmUpLater(warmAfterEndMs)
+      rm(stateDirectoryOf(this.#data, deployment.fence), { recursive: true, force: true }, () => {})
       events.ended(ending === undefined ? { code: 'USER_CODE_FAILED', message: `user code called process.exit(${code})` } : ending.error)
     })
     post({ kind: 'start', deployment })

@@ -144,7 +144,7 @@ async function snapshotRows(add: Add): Promise<void> {
 }
 
 async function spillRows(skewed: boolean, add: Add): Promise<void> {
-  const keys = 500_000
+  const keys = 200_000
   const directory = mkdtempSync(join(tmpdir(), 'state-bench-'))
   const memory = hashmap()
   const inMemory = counter(memory)
@@ -175,7 +175,7 @@ async function spillRows(skewed: boolean, add: Add): Promise<void> {
   await drive(i => count(`user-${i}`, i), keys)
   const name = `lmdb, memory for a fifth of ${keys} keys, ${skewed ? '90 % on a tenth' : 'uniform'}`
   add({ name: `${name}: fill`, value: ((performance.now() - start) * 1e6) / keys, unit: 'ns' })
-  const n = 600_000
+  const n = 200_000
   start = performance.now()
   let result = await drive(i => count(`user-${pick()}`, i), n)
   const first = ((performance.now() - start) * 1e6) / n

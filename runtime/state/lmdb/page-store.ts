@@ -1,7 +1,7 @@
 /**
- * Pages that were evicted, as blobs in LMDB under (owner, state, key group, namespace, prefix, depth). Writes are
+ * Pages that were evicted, as blobs in LMDB under (owner, state, key group, namespace, prefix, page id). Writes are
  * committed by LMDB's own thread; until then a blob is read back from the write-behind buffer. The buffer is bounded: at
- * the bound `ready` turns false and the pager evicts no changed page before LMDB has caught up.
+ * the bound `ready` turns false: the pager evicts no changed page before LMDB has caught up, or waits for it.
  */
 import { assert } from '../../core/assert.ts'
 import type { FlinkError } from '../../core/errors.ts'
@@ -33,7 +33,6 @@ export class LmdbPageStore implements PageStore {
 
   write(page: Page, blob: Uint8Array): void {
     this.#hold(page, blob)
-    // lmdb takes Buffers' plain parents as well; its types say otherwise.
     this.#environment.database.put(this.#key(page), blob).then(
       () => this.#settle(page, blob),
       error => this.#fail(error),
@@ -41,6 +40,8 @@ export class LmdbPageStore implements PageStore {
   }
 
   writeNow(page: Page, blob: Uint8Array): void {
+    // An older blob of it is on its way and would come later than this one.
+    if (this.#waiting.has(page)) return this.write(page, blob)
     try {
       this.#environment.database.putSync(this.#key(page), blob)
     } catch (error) {
@@ -111,17 +112,17 @@ export class LmdbPageStore implements PageStore {
     page.stored = bytes
   }
 
-  /** 21 bytes: sorted by state, key group, namespace and hash. */
+  /** Neighbours by state, key group, namespace and hash are neighbours on disk. */
   #key(page: Page): Uint8Array {
     const { root } = page
-    const bytes = new Uint8Array(21)
+    const bytes = new Uint8Array(26)
     const view = new DataView(bytes.buffer)
     view.setUint16(0, this.#environment.owner)
     view.setUint16(2, root.table.number)
     view.setUint16(4, root.keyGroup)
     view.setFloat64(6, root.namespace)
     view.setUint32(14, page.prefix)
-    view.setUint8(18, page.depth)
-    return bytes.subarray(0, 19)
+    view.setFloat64(18, page.id)
+    return bytes
   }
 }

@@ -12,6 +12,9 @@ import { Entry, pageOf, pagesBetween } from './page.ts'
 import type { Entries, Fields, Page, Root } from './page.ts'
 import type { Table } from './table.ts'
 
+/** Heap bytes of a key's own hash map. */
+const mapOverhead = 250
+
 export class PagedMapTable implements MapTable {
   readonly #table: Table
   /** The page that holds all of the current key's map, if one page does, as long as the serial stands. */
@@ -129,15 +132,17 @@ export class PagedMapTable implements MapTable {
     const page = pageOf(root, fieldPageHash(keyHash32, field))
     const entries = this.#table.pager.open(page)
     const canonical: CanonicalKey = canonicalKey(key)
+    let besides = 0
     let owner = entries.get(canonical) as Entry | undefined
     if (owner === undefined) {
       const owned = ownedKey(key)
+      besides = mapOverhead
       owner = new Entry(owned, new Map() satisfies Fields)
       entries.set(typeof owned === 'string' ? canonicalKey(owned) : canonical, owner)
     }
     const ownedField = ownedKey(field)
     ;(owner.value as Fields).set(canonicalKey(ownedField), new Entry(ownedField, value))
-    this.#table.inserted(page, ownedField, value)
+    this.#table.inserted(page, ownedField, value, besides)
   }
 }
 

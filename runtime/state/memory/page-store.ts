@@ -4,11 +4,11 @@ import type { Page } from './page.ts'
 export interface PageStore {
   /** Live bytes of all blobs. */
   readonly bytes: number
-  /** False while too many bytes wait to be written; then only pages that are unchanged in the store are evicted. */
+  /** False while too many bytes wait to be written; then changed pages should stay in memory if they can. */
   readonly ready: boolean
   /** Written in the background; `read` gives it back at once. */
   write(page: Page, blob: Uint8Array): void
-  /** Written before it returns: for a restore, when nothing may wait. */
+  /** Written before it returns: for a restore, and when memory runs away from a slow disk. */
   writeNow(page: Page, blob: Uint8Array): void
   /** A copy that is the caller's. */
   read(page: Page): Uint8Array

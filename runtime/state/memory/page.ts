@@ -34,9 +34,10 @@ export class TableInfo {
   pageLimit = largestPage
   /** Running estimate of the heap bytes of an entry. */
   averageBytes = 160
-  /** Evictions of pages that had been loaded before, and how many of them served a single access. */
+  /** Evictions of pages that had been loaded before, the entries in them, and the accesses that they had served. */
   reloads = 0
-  usedOnce = 0
+  reloadedEntries = 0
+  accesses = 0
 
   constructor(name: string, kind: TableKind, number: number) {
     this.name = name
@@ -45,12 +46,16 @@ export class TableInfo {
   }
 }
 
+let nextPageId = 0
+
 export type TableKind = 'value' | 'map'
 export const largestPage = 256
 export const smallestPage = 8
 
 export class Page {
   readonly root: Root
+  /** Never used again: a removal that LMDB has still to do cannot hit a later page at the same place. */
+  readonly id: number = nextPageId++
   /** The leading `depth` bits of the hashes in it, as the high bits of an int32. */
   readonly prefix: number
   readonly depth: number

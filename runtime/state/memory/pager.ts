@@ -6,10 +6,11 @@
  *
  * `maintain` evicts by the clock algorithm with a second chance until memory is within its limit again, in slices. A page
  * that is unchanged in the store is only dropped. Nothing is evicted in between, so a value stays live during a turn and
- * memory may exceed the limit by what one turn touches. While the store has too much to write, only unchanged pages go.
+ * memory may exceed the limit by what one turn touches. While the store has too much to write, changed pages wait; if
+ * memory runs away meanwhile, they are written before the call returns: the slot goes no faster than its disk.
  *
- * Pages whose accesses have no locality are a bad bargain: 128 entries are decoded for one hit and written back. Where
- * most loaded pages of a table serve a single access, its pages are split down to a few entries as they leave.
+ * Pages whose accesses have no locality are a bad bargain: a hundred entries are decoded for one hit and written back.
+ * Where few entries of the pages that a table loads are used, its pages are split down to a few entries as they leave.
  */
 import { assert } from '../../core/assert.ts'
 import type { CurrentKey } from './current-key.ts'
@@ -36,13 +37,17 @@ export interface PagerOptions {
 }
 
 const sliceMs = 1
-/** When memory is this far above its limit, slices grow: it must not run away from us. */
+/** When memory is this far above its limit, slices are longer, and at last as long as it takes. */
 const urgentAbove = 1.1
 const urgentSliceMs = 10
+const runawayAbove = 1.5
 /** The bound of a slice where the clock stands still, as in the simulator. */
 const pagesPerSlice = 64
 const urgentPagesPerSlice = 1024
+/** Evictions of loaded pages after which a table's page limit is judged. */
 const localityWindow = 64
+/** Loading an entry and writing it back pays if one in so many is used. */
+const entriesPerAccess = 8
 
 export class Pager {
   readonly #current: CurrentKey
@@ -135,15 +140,16 @@ export class Pager {
     this.#store.check()
     if (this.bytes <= this.#limit) return
     const urgent = this.bytes > this.#limit * urgentAbove
-    const end = this.#clock() + (urgent ? urgentSliceMs : sliceMs)
-    let left = urgent ? urgentPagesPerSlice : pagesPerSlice
+    const runaway = this.bytes > this.#limit * runawayAbove
+    const end = this.#clock() + (runaway ? Infinity : urgent ? urgentSliceMs : sliceMs)
+    let left = runaway ? Infinity : urgent ? urgentPagesPerSlice : pagesPerSlice
     const store = this.#store
-    const evict = (page: Page) => {
-      if (page.dirty && !store.ready) return false
-      this.#evict(page, blob => store.write(page, blob))
-      return --left > 0 && ((left & 7) !== 0 || this.#clock() < end)
-    }
-    this.#sweep(evict)
+    this.#sweep(page => {
+      const wait = page.dirty && !store.ready
+      if (wait && !urgent) return 'stop'
+      this.#evict(page, blob => (wait ? store.writeNow(page, blob) : store.write(page, blob)))
+      return --left > 0 && ((left & 7) !== 0 || this.#clock() < end) ? 'evicted' : 'last'
+    })
   }
 
   /** During a restore: makes room at once, waiting for the disk. */
@@ -152,7 +158,7 @@ export class Pager {
     const store = this.#store
     this.#sweep(page => {
       this.#evict(page, blob => store.writeNow(page, blob))
-      return true
+      return 'evicted'
     })
   }
 
@@ -179,8 +185,8 @@ export class Pager {
     return this.#store.read(page)
   }
 
-  /** Passes pages that had no access since the hand came by last to `evict` until memory is within its limit or it says no. */
-  #sweep(evict: (page: Page) => boolean): void {
+  /** Passes pages that had no access since the hand came by last to `evict` until memory is within its limit or it says so. */
+  #sweep(evict: (page: Page) => 'evicted' | 'last' | 'stop'): void {
     // Twice round: the first may find a second chance everywhere.
     for (let steps = this.#resident.length * 2; steps > 0 && this.bytes > this.#limit && this.#resident.length > 0; steps--) {
       if (this.#hand >= this.#resident.length) this.#hand = 0
@@ -190,13 +196,15 @@ export class Pager {
       } else if (page.hits !== page.seen) {
         page.seen = page.hits
         this.#hand++
-      } else if (page.count > page.root.table.pageLimit * 2 && page.count > page.splitAbove) {
+      } else if (page.count > page.root.table.pageLimit * 2 && page.splitAbove <= largestPage) {
         this.#removeAtHand()
         // The halves come to the end of the ring; they go when the hand finds them.
         splitPage(page, this)
       } else {
-        if (!evict(page)) break
+        const outcome = evict(page)
+        if (outcome === 'stop') break
         this.#removeAtHand()
+        if (outcome === 'last') break
       }
     }
     this.#current.serial++
@@ -221,7 +229,7 @@ export class Pager {
     page.entries = undefined
     page.keys = undefined
     this.evictions++
-    if (page.loadedAt >= 0) observeLocality(page.root.table, page.hits - page.loadedAt)
+    if (page.loadedAt >= 0) observeLocality(page, page.hits - page.loadedAt)
   }
 
   #forget(page: Page): void {
@@ -230,14 +238,15 @@ export class Pager {
   }
 }
 
-function observeLocality(table: TableInfo, accesses: number): void {
+function observeLocality(page: Page, accesses: number): void {
+  const { table } = page.root
   table.reloads++
-  if (accesses <= 1) table.usedOnce++
+  table.reloadedEntries += page.count
+  table.accesses += accesses
   if (table.reloads < localityWindow) return
-  if (table.usedOnce > localityWindow * 0.6) table.pageLimit = Math.max(smallestPage, table.pageLimit >> 1)
-  else if (table.usedOnce < localityWindow * 0.2) table.pageLimit = Math.min(largestPage, table.pageLimit << 1)
-  table.reloads = 0
-  table.usedOnce = 0
+  if (table.accesses * entriesPerAccess < table.reloadedEntries) table.pageLimit = Math.max(smallestPage, table.pageLimit >> 2)
+  else if (table.accesses > table.reloadedEntries) table.pageLimit = Math.min(largestPage, table.pageLimit << 1)
+  table.reloads = table.reloadedEntries = table.accesses = 0
 }
 
 /** Gives a page the entries of its blob. */

@@ -13,8 +13,8 @@ import { splitPage } from './split.ts'
 
 /** Puts between two samples of a value's size. */
 const sampleEvery = 128
-/** Heap bytes of an entry besides its key and value: the entry object, its slot in a hash map, its share of the page. */
-const entryOverhead = 100
+/** Heap bytes of an entry besides its key and value: its slot in a hash map, its share of the page, in a map an object. */
+const entryOverhead = { value: 40, map: 80 } as const
 
 export class Table {
   readonly info: TableInfo
@@ -74,14 +74,14 @@ export class Table {
     this.current.serial++
   }
 
-  /** One more entry stands in `page`, which `open` has opened. */
-  inserted(page: Page, key: unknown, value: unknown): void {
+  /** One more entry stands in `page`, which `open` has opened; `besides`: heap bytes that came with it. */
+  inserted(page: Page, key: unknown, value: unknown, besides = 0): void {
     page.count++
     page.root.count++
     page.dirty = true
     this.pager.entries++
     if (--this.#untilSample <= 0) this.#learn(page, key, value)
-    this.pager.changeBytes(page, this.info.averageBytes)
+    this.pager.changeBytes(page, this.info.averageBytes + besides)
     if (page.count > page.splitAbove) splitPage(page, this.pager)
   }
 
@@ -106,7 +106,7 @@ export class Table {
   }
 
   #learn(page: Page, key: unknown, value: unknown): number {
-    const bytes = entryOverhead + heapBytesOf(key) + heapBytesOf(value)
+    const bytes = entryOverhead[this.info.kind] + heapBytesOf(key) + heapBytesOf(value)
     // A large value costs a longer look; it is taken more seldom.
     this.#untilSample = sampleEvery + (bytes >> 8)
     this.info.averageBytes += (bytes - this.info.averageBytes) / (page.root.count < sampleEvery ? 2 : 16)

@@ -63,11 +63,12 @@ export const manifestName = '_metadata'
 
 /**
  * Makes the snapshot exist. The data files are durable already (`SnapshotFileWriter.finish`); their directory is synced
- * once more here, so that no manifest ever names a file whose name could be lost. After this returns, and only then, sinks
+ * once more here, and its own name too, so that no manifest ever names a file whose name could be lost. After this returns, and only then, sinks
  * may be told to commit.
  */
 export function writeManifest(files: FileSystem, directory: string, manifest: Manifest, createHasher: CreateHasher = sha256): void {
   files.syncDirectory(directory)
+  files.syncDirectory(directory.slice(0, directory.lastIndexOf('/')) || '/')
   writeDurably(files, directory, manifestName, encodeManifest(manifest, createHasher))
 }
 

@@ -54,7 +54,11 @@ async function runCommand(argv: readonly string[]): Promise<void> {
   const config = await Config.load({ root: packageDirectory, pjson: { ...packageManifest(), oclif } as never, ignoreManifest: true })
   const [id = '', ...rest] = argv
   if (beforeJobArguments(argv).some(word => word === '--help' || word === '-h')) {
-    await new Help(config).showHelp(id.startsWith('-') ? [] : [id])
+    const help = new Help(config)
+    const command = config.findCommand(id)
+    if (command !== undefined) await help.showCommandHelp(command)
+    else if (id.startsWith('-')) await help.showHelp([])
+    else throw new UnknownCommand(id, config.commandIDs)
     return
   }
   if (id.startsWith('-') || config.findCommand(id) === undefined) throw new UnknownCommand(id, config.commandIDs)

@@ -26,10 +26,11 @@ export class Help extends FlinkCommand {
       this.print(flags, { topic, text }, () => text)
       return
     }
-    if (topic !== undefined && this.config.findCommand(topic) === undefined) {
-      const near = didYouMean(topic, [...this.config.commandIDs, ...Object.keys(topics)])
-      throw new FlinkError('INVALID_OPTION', `help: there is no command or page ${JSON.stringify(topic)}${near === undefined ? '' : `; did you mean ${JSON.stringify(near)}?`}`, { hint: 'See `flink-ts --help` for all commands.' })
-    }
-    await new OclifHelp(this.config).showHelp(topic === undefined ? [] : [topic])
+    const help = new OclifHelp(this.config)
+    if (topic === undefined) return help.showHelp([])
+    const command = this.config.findCommand(topic)
+    if (command !== undefined) return help.showCommandHelp(command)
+    const near = didYouMean(topic, [...this.config.commandIDs, ...Object.keys(topics)])
+    throw new FlinkError('INVALID_OPTION', `help: there is no command or page ${JSON.stringify(topic)}${near === undefined ? '' : `; did you mean ${JSON.stringify(near)}?`}`, { hint: 'See `flink-ts --help` for all commands.' })
   }
 }

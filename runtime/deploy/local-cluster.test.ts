@@ -115,10 +115,8 @@ describe('an attached cluster', () => {
     expect(lines.filter(line => line.startsWith('{'))).toEqual([
       '{"word":"be","count":1}', '{"word":"be","count":2}', '{"word":"not","count":1}', '{"word":"or","count":1}', '{"word":"to","count":1}', '{"word":"to","count":2}',
     ])
-    expect(events.output().filter(line => line.includes('saw')).sort()).toEqual([
-      '[Flat Map -> Map (1/2)] saw be', '[Flat Map -> Map (1/2)] saw or', '[Flat Map -> Map (1/2)] saw to',
-      '[Flat Map -> Map (2/2)] saw be', '[Flat Map -> Map (2/2)] saw not', '[Flat Map -> Map (2/2)] saw to',
-    ])
+    const saw = events.output().filter(line => line.includes('saw'))
+    expect(saw.map(line => line.replace(/^\[[\w >-]+ \([12]\/2\)\] /, '')).sort()).toEqual(['saw be', 'saw be', 'saw not', 'saw or', 'saw to', 'saw to'])
     const processes = [...running.processes().values()]
     await running.stop(10_000)
     await eventually(() => processes.every(gone))

@@ -135,10 +135,23 @@ test('a batch that does not fill is sent when the buffer timeout is over', () =>
 })
 
 test.for([
-  ['the source has nothing to add', { bufferTimeout: 1000 }],
+  ['the source has nothing to add', { bufferTimeout: 20 }],
   ['the timeout is 0: after each turn', { bufferTimeout: 0 }],
 ] as const)('a batch is sent at once when %s', ([, exchange]) => {
   const network = new TestNetwork(apart(exchange, Infinity, 1000))
+  while (network.turn(0).kind === 'more');
+  expect(network.linkFrames(0, 1)).toBe(2)
+})
+
+test('a source that only pauses for less than the timeout does not send a frame each time', () => {
+  const network = new TestNetwork(apart({ bufferTimeout: 20 }, Infinity, 3))
+  while (network.turn(0).kind === 'more');
+  for (let i = 0; i < 19; i++) {
+    network.now++
+    while (network.turn(0).kind === 'more');
+  }
+  expect(network.linkFrames(0, 1)).toBe(0)
+  network.now++
   while (network.turn(0).kind === 'more');
   expect(network.linkFrames(0, 1)).toBe(2)
 })

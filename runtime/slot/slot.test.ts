@@ -167,6 +167,15 @@ test('cancel closes everything and says nothing else', () => {
   expect(network.slots.every(slot => slot.ended)).toBe(true)
 })
 
+test('a slot that is finished but not rid of its last frames can be cancelled', () => {
+  const network = new TestNetwork({ ...pipeline({ exchange: { credits: 1 } }), finishedVertices: [0, 1, 2] })
+  for (let i = 0; i < 10; i++) network.turn(0)
+  expect([network.statuses.get('source0'), network.slots[0]!.ended]).toEqual(['FINISHED', false])
+  network.slots[0]!.receive({ kind: 'cancel' })
+  network.turn(0)
+  expect([network.statuses.get('source0'), network.slots[0]!.ended]).toEqual(['FINISHED', true])
+})
+
 test('cancel before the tasks are open', () => {
   const network = new TestNetwork(pipeline())
   network.turn(0)

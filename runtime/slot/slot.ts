@@ -86,14 +86,8 @@ export class Slot {
 
   /** All tasks are over and what they sent has left: the host may let the slot go. */
   get ended(): boolean {
-    if (this.#state === 'running') return false
-    return this.#tasks.every(task => task.over && (task.status !== 'FINISHED' || task.wiring.outputs.drained))
-  }
-
-  /** Whose code runs, or ran last: it stands in front of what user code prints. */
-  get currentTask(): { readonly name: string; readonly subtask: number; readonly parallelism: number } {
-    const { ref, vertex } = this.#current
-    return { name: vertex.name, subtask: ref.subtask, parallelism: vertex.parallelism }
+    if (this.#state === 'running' || !this.#tasks.every(task => task.over)) return false
+    return this.#state !== 'finished' || this.#tasks.every(task => task.wiring.outputs.drained)
   }
 
   turn(): TurnResult {
@@ -125,7 +119,7 @@ export class Slot {
       return more
     }
     const worked = this.#work(now)
-    const wakeAt = this.#endOfTurn(now, worked)
+    const wakeAt = this.#endOfTurn(now)
     if (mailed || worked > 0 || wakeAt <= now) return more
     return { kind: 'idle', at: wakeAt }
   }
@@ -230,7 +224,7 @@ export class Slot {
   }
 
   /** Timers, time-outs of batches, snapshots, ends; returns when to wake up if no mail comes. */
-  #endOfTurn(now: Timestamp, worked: number): Timestamp {
+  #endOfTurn(now: Timestamp): Timestamp {
     const { bufferTimeout } = this.#graph.config.exchange
     let wakeAt = Infinity
     let ended = false
@@ -314,6 +308,7 @@ export class Slot {
       alignment: config.checkpointing.mode,
       finalCheckpoint: commits && config.checkpointing.interval !== undefined,
       finishedBefore: finishedVertices.includes(index),
+      bufferTimeout: config.exchange.bufferTimeout,
       faults,
       now: this.#now,
       report: report => this.#host.report(report),

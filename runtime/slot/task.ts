@@ -10,7 +10,7 @@ import { assert, AssertionFailure, unreachable } from '../core/assert.ts'
 import { DecodeError } from '../codec/bytes.ts'
 import { errorToData, FlinkError, type ErrorData } from '../core/errors.ts'
 import type { SubtaskRef } from '../core/ids.ts'
-import { MAX_TIMESTAMP, type Timestamp } from '../core/time.ts'
+import { MAX_TIMESTAMP, type Millis, type Timestamp } from '../core/time.ts'
 import type { JobVertex } from '../graph/job-graph.ts'
 import type { Chain, ChainMetrics, ChainWatermarks } from '../operators/chain.ts'
 import type { SlotReport, TaskMetrics, TaskStatus } from '../protocol/slot.ts'
@@ -32,6 +32,8 @@ export interface TaskOptions {
   readonly finalCheckpoint: boolean
   /** The whole vertex was finished in the checkpoint that the attempt starts from. */
   readonly finishedBefore: boolean
+  /** `exchange.bufferTimeout`. */
+  readonly bufferTimeout: Millis
   readonly faults: SlotFaults
   readonly now: Timestamp
   report(report: SlotReport): void
@@ -200,8 +202,8 @@ export class Task {
     if (result === 'end') this.#endOfData(true)
     else {
       this.#nextPoll = result === 'waiting' ? Infinity : result.at
-      // Nobody waits for a batch to fill while its source has nothing to add.
-      this.wiring.outputs.flush()
+      // Nobody waits for a batch to fill while its source has nothing to add for longer than the timeout.
+      if (this.#nextPoll - now > this.#options.bufferTimeout) this.wiring.outputs.flush()
     }
     return budget
   }

@@ -2,13 +2,15 @@
  * The files of this very installation of flink-ts. A job imports `flink-ts`; it must get the modules that also run the
  * cluster (one class, one registry), wherever the CLI was started from. So the bundle names them by absolute address.
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 /** Sources run in tests, where the modules that processes load lie in `dist/` all the same. */
 const fromSource = import.meta.url.endsWith('.ts')
-export const packageDirectory = fileURLToPath(new URL(fromSource ? '../../' : '../../../', import.meta.url))
-export const distUrl = new URL(fromSource ? '../../dist/' : '../../', import.meta.url)
+const packageUrl = new URL(fromSource ? '../../' : '../../../', import.meta.url)
+const distUrl = new URL('dist/', packageUrl)
+
+export const packageDirectory = fileURLToPath(packageUrl)
 
 /** What a job may import, as in `exports` of package.json (a test holds the two together). */
 export const publicEntries: Readonly<Record<string, string>> = {
@@ -28,6 +30,3 @@ let manifest: Manifest | undefined
 export function packageManifest(): Manifest {
   return (manifest ??= JSON.parse(readFileSync(`${packageDirectory}package.json`, 'utf8')) as Manifest)
 }
-
-/** Whether this runs from a clone of the repository and not from an installed package. */
-export const isCheckout = (): boolean => existsSync(`${packageDirectory}runtime/tsconfig.pure.json`)

@@ -9,7 +9,7 @@ import { coloured, type Paint, type Style } from '../output/colour.ts'
 import { briefly } from '../output/event-line.ts'
 import { pad, sanitiseLine, truncate } from '../output/sanitise.ts'
 import { formatBytes, formatCount, formatElapsed, formatEventTime } from '../output/units.ts'
-import { terminalJobStatuses, type JobStatus } from '../../runtime/metrics/event.ts'
+import type { JobStatus } from '../../runtime/metrics/event.ts'
 import { slotsOf, summariseVertex, type ClusterView, type JobView, type VertexSummary } from './cluster-view.ts'
 
 export interface ScreenState {

@@ -22,8 +22,8 @@ import { WorkerCoordinatorHost } from './coordinators/worker-coordinator-host.ts
 import { JobManager, jobManagerDefaults } from './job-manager.ts'
 import { createRestServer } from './rest/rest-server.ts'
 
-/** A TaskManager that was told to go and is still there is a zombie: it was stopped, or its disk hangs. */
-const zombieGraceMs = 2_000
+/** A TaskManager that was given up has nothing to save; if it is still there, it was stopped, or its disk hangs. */
+const zombieGraceMs = 200
 
 const lifeLine = await openLifeLine<JobManagerBootstrap>(known => {
   if (known?.detached) return

@@ -17,12 +17,12 @@ import type { FromTaskManager } from '../../protocol/job-master.ts'
 import type { OperatorRestore } from '../../protocol/slot.ts'
 import type { ToTaskManager } from '../../protocol/task-executor.ts'
 import { CheckpointCoordinator, type CheckpointCommand, type CheckpointEvent, type CompletedCheckpoint, type PendingSnapshot, type SnapshotResult } from '../checkpoint/checkpoint-coordinator.ts'
-import { planRestore, type RestorePlan } from '../checkpoint/restore-plan.ts'
+import { JobSnapshots } from '../checkpoint/job-snapshots.ts'
+import type { RestorePlan } from '../checkpoint/restore-plan.ts'
 import type { SnapshotDirectory } from '../checkpoint/snapshot-directory.ts'
 import type { CoordinatorHost, FromCoordinatorHost } from '../coordinators/coordinator-protocol.ts'
 import { SourceCoordinator, type Assignment, type SourceEvent } from '../coordinators/source-coordinator.ts'
 import type { Progress, Submission } from '../dispatcher/job-store.ts'
-import { ensureDirectory, removeTree } from '../durable-file.ts'
 import { ExecutionHistory } from './execution-history.ts'
 import { JobMaster, type GrantedSlot, type JobCommand, type JobEvent } from './job-master.ts'
 import { effectiveRestart, RestartStrategy } from './restart-strategy.ts'
@@ -71,6 +71,8 @@ export class JobRunner {
   readonly #master: JobMaster
   readonly #checkpoints: CheckpointCoordinator
   readonly #sources = new SourceCoordinator()
+  readonly #snapshots: JobSnapshots
+  readonly #sourceOperators: readonly { readonly operatorId: string; readonly transformation: number; readonly parallelism: number }[]
   readonly #triggers = new Map<string, SnapshotResult | undefined>()
   #attempt: number
   #stoppedAt: string | undefined
@@ -94,12 +96,16 @@ export class JobRunner {
     this.history = new ExecutionHistory(this.table.tasks.length)
     this.#attempt = progress.attempt
     this.#stoppedAt = progress.stoppedAt
+    this.#snapshots = new JobSnapshots(ports.files, ports.snapshots, submission, (message, error) => ports.event({ kind: 'log', level: 'warn', message, error }))
+    this.#sourceOperators = submission.graph.vertices.flatMap(({ operators, parallelism }) =>
+      operators.flatMap(({ id, source, transformation }) => (source ? [{ operatorId: id, transformation, parallelism }] : [])),
+    )
     const initial = this.#initialSnapshot()
     this.#checkpoints = new CheckpointCoordinator({
       config: config.checkpointing,
       producers: this.table.tasks.map(task => task.producers),
       firstTask: [...this.table.firstTask, this.table.tasks.length],
-      coordinators: this.#sourceOperators().map(({ operatorId }) => operatorId),
+      coordinators: this.#sourceOperators.map(({ operatorId }) => operatorId),
       nextCheckpointId: Math.max(progress.nextCheckpointId, (initial?.id ?? 0) + 1),
       completed: progress.completed,
       initial: progress.completed.length === 0 ? initial : undefined,
@@ -156,11 +162,7 @@ export class JobRunner {
   requestSnapshot(checkpointKind: CheckpointKind, directory: string | undefined, triggerId: string): void {
     this.#triggers.set(triggerId, undefined)
     if (this.#triggers.size > keptTriggers) this.#triggers.delete(this.#triggers.keys().next().value as string)
-    let path: string | undefined
-    if (checkpointKind !== 'checkpoint') {
-      const parent = directory ?? `${this.submission.projectDirectory}/.flink-ts/savepoints`
-      path = `${parent}/savepoint-${this.jobId.slice(0, 6)}-${randomHex(this.#ports.random, 12)}`
-    }
+    const path = checkpointKind === 'checkpoint' ? undefined : this.#snapshots.savepointDirectory(directory, randomHex(this.#ports.random, 12))
     this.#checkpoint({ kind: 'request', requestId: triggerId, checkpointKind, directory: path })
   }
 
@@ -344,14 +346,14 @@ export class JobRunner {
         const { checkpointId, checkpointKind, reason } = command
         this.#source({ kind: 'released', checkpointId })
         if (command.triggered) this.#broadcast({ kind: 'checkpointAborted', fence: this.#fence(), jobId, checkpointId })
-        if (this.#begun?.id === checkpointId) this.#discard(this.#begun.directory)
+        if (this.#begun?.id === checkpointId) this.#snapshots.discard(this.#begun.directory)
         this.#begun = undefined
         this.statistics.failed(checkpointId, reason, now)
         return this.#ports.event({ kind: 'checkpointFailed', jobId, checkpointId, checkpointKind, reason })
       }
       case 'subsume':
         this.statistics.discarded(command.checkpoint.id)
-        return this.#discard(command.checkpoint.path)
+        return this.#snapshots.discard(command.checkpoint.path)
       case 'answer':
         return void this.#triggers.set(command.requestId, command.result)
       case 'failAttempt':
@@ -372,7 +374,7 @@ export class JobRunner {
       this.#refuseHopelessStart()
       this.#restore = undefined
       this.#restoredFrom = undefined
-      const found = this.#readRestorePoint()
+      const found = this.#snapshots.restorePoint(this.#checkpoints.restorePoints)
       if (found) {
         this.#restore = found.plan
         this.#restoredFrom = found.checkpoint
@@ -385,7 +387,7 @@ export class JobRunner {
     const { jobId, submission: { bundlePath, projectDirectory, graph } } = this
     this.#ports.host.send(jobId, {
       kind: 'start', jobId, attempt, bundlePath, projectDirectory, config: graph.config, graphHash: graph.hash,
-      sources: this.#sourceOperators().map(source => ({ ...source, restored: this.#restore?.coordinators.get(source.operatorId) })),
+      sources: this.#sourceOperators.map(source => ({ ...source, restored: this.#restore?.coordinators.get(source.operatorId) })),
     })
   }
 
@@ -398,23 +400,6 @@ export class JobRunner {
     if (recovered && progress.attempt > 0 && this.#attempt === progress.attempt + 1 && !restarts) {
       throw new FlinkError('PROCESS_LOST', 'the JobManager was lost, and without checkpoints there is nothing to go on from', { hint: "Run the job again; with env.enableCheckpointing('10 s') it would go on by itself." })
     }
-  }
-
-  /** The newest snapshot that can be read whole. An automatic one that cannot gives way to an older one. */
-  #readRestorePoint(): { readonly checkpoint: CompletedCheckpoint; readonly plan: RestorePlan } | undefined {
-    const points = this.#checkpoints.restorePoints
-    for (const [index, checkpoint] of points.entries()) {
-      try {
-        const content = this.#ports.snapshots.read(checkpoint.path, true)
-        const ownSavepoint = this.submission.savepointPath !== undefined && checkpoint.path === this.#absolute(this.submission.savepointPath)
-        return { checkpoint, plan: planRestore(this.graph, content, ownSavepoint && this.submission.allowNonRestoredState) }
-      } catch (error) {
-        const data = errorToData(error, 'STORAGE_FAILED')
-        if (index + 1 === points.length || data.code === 'SNAPSHOT_INCOMPATIBLE' || data.code === 'STATE_INCOMPATIBLE') throw error
-        this.#ports.event({ kind: 'log', level: 'warn', message: `checkpoint ${checkpoint.id} of job ${this.jobId} cannot be read; an older one is used: ${data.message}`, error: data })
-      }
-    }
-    return undefined
   }
 
   #deploy(attempt: number, slots: readonly GrantedSlot[]): void {
@@ -442,7 +427,7 @@ export class JobRunner {
       this.#ports.send(slot.taskManager, {
         kind: 'deploy',
         slotIndex: slot.slotIndex,
-        checkpointDirectory: this.#checkpointDirectory(),
+        checkpointDirectory: this.#snapshots.directory,
         deployment: {
           fence: this.#fence(), clusterId: this.#options.clusterId, jobId, bundlePath, projectDirectory, config: graph.config, graphHash: graph.hash,
           slot: number, peers, finishedVertices: this.#restore?.finishedVertices ?? [], restore: this.#restoreOfSlot(number),
@@ -480,17 +465,15 @@ export class JobRunner {
 
   #begin(command: Extract<CheckpointCommand, { kind: 'begin' }>): void {
     const { checkpointId } = command
-    const directory = command.directory ?? `${this.#checkpointDirectory()}/chk-${checkpointId}`
+    const directory = command.directory ?? this.#snapshots.checkpointDirectory(checkpointId)
     try {
       this.#saveProgress()
-      // Left by an aborted one of an earlier life: its id was never used for anything that counts.
-      removeTree(this.#ports.files, directory)
-      ensureDirectory(this.#ports.files, directory)
+      this.#snapshots.prepare(directory)
     } catch (error) {
       return this.#checkpoint({ kind: 'beginFailed', checkpointId, error: errorToData(error, 'STORAGE_FAILED') })
     }
     this.#begun = { id: checkpointId, directory }
-    if (this.#sourceOperators().length > 0) this.#ports.host.send(this.jobId, { kind: 'snapshot', attempt: this.#attempt, checkpointId })
+    if (this.#sourceOperators.length > 0) this.#ports.host.send(this.jobId, { kind: 'snapshot', attempt: this.#attempt, checkpointId })
   }
 
   #persist(pending: PendingSnapshot): void {
@@ -499,7 +482,7 @@ export class JobRunner {
     const now = this.#ports.now()
     let bytes: number
     try {
-      bytes = this.#ports.snapshots.write(directory, {
+      bytes = this.#snapshots.write(directory, {
         jobId: this.jobId, graph: this.graph, firstTask: this.table.firstTask, maxParallelism: this.#restore?.maxParallelism ?? {}, completedAt: now, pending,
       })
       // The pointer before the notification: what sinks commit must never be newer than where a new JobManager goes on from.
@@ -514,11 +497,8 @@ export class JobRunner {
   }
 
   #initialSnapshot(): CompletedCheckpoint | undefined {
-    if (this.submission.savepointPath === undefined) return undefined
-    const path = this.#absolute(this.submission.savepointPath)
     try {
-      const { checkpointId, triggeredAt, completedAt, kind } = this.#ports.snapshots.read(path, false)
-      return { id: checkpointId, kind, path, triggeredAt, completedAt, bytes: 0 }
+      return this.#snapshots.initial()
     } catch (error) {
       // Once the job has checkpoints of its own, nobody needs it any more.
       if (this.#options.progress.completed.length === 0) this.#startError = errorToData(error, 'SNAPSHOT_NOT_FOUND')
@@ -532,27 +512,12 @@ export class JobRunner {
     })
   }
 
-  /** Best effort: what cannot be removed now is removed with the job. */
-  #discard(path: string): void {
-    try {
-      this.#ports.snapshots.dispose(path)
-    } catch (error) {
-      const data = errorToData(error, 'STORAGE_FAILED')
-      this.#ports.event({ kind: 'log', level: 'warn', message: `could not remove ${path}: ${data.message}`, error: data })
-    }
-  }
-
   /** A failed job keeps its checkpoints, so that a person can go on from them. */
   #cleanUp(status: 'FINISHED' | 'FAILED' | 'CANCELED'): void {
     this.#ports.host.send(this.jobId, { kind: 'stop' })
     if (status === 'FAILED' || this.graph.config.checkpointing.onCancellation === 'retain') return
     for (const checkpoint of this.#checkpoints.completed) this.statistics.discarded(checkpoint.id)
-    try {
-      removeTree(this.#ports.files, this.#checkpointDirectory())
-    } catch (error) {
-      const data = errorToData(error, 'STORAGE_FAILED')
-      this.#ports.event({ kind: 'log', level: 'warn', message: `could not remove ${this.#checkpointDirectory()}: ${data.message}`, error: data })
-    }
+    this.#snapshots.discardAll()
   }
 
   // --- small things ---
@@ -564,18 +529,6 @@ export class JobRunner {
     const task = taskIndex(this.table, ref)
     if (task === undefined) this.#staleMessages++
     return task
-  }
-  #checkpointDirectory(): string {
-    return `${this.submission.projectDirectory}/.flink-ts/checkpoints/${this.jobId}`
-  }
-  #absolute(path: string): string {
-    const directory = path.replace(/\/_metadata$/, '').replace(/(?<=.)\/+$/, '')
-    return directory.startsWith('/') ? directory : `${this.submission.projectDirectory}/${directory}`
-  }
-  #sourceOperators(): { operatorId: string; transformation: number; parallelism: number }[] {
-    return this.graph.vertices.flatMap(vertex =>
-      vertex.operators.flatMap(operator => (operator.source ? [{ operatorId: operator.id as string, transformation: operator.transformation, parallelism: vertex.parallelism }] : [])),
-    )
   }
   /** To every TaskManager that has a slot of this attempt. */
   #broadcast(message: ToTaskManager): void {

@@ -1,0 +1,103 @@
+/** Where the snapshots of one job lie, and all reading, writing and removing of them. */
+import type { SnapshotDirectory, SnapshotToWrite } from './snapshot-directory.ts'
+import { errorToData, type ErrorData } from '../../core/errors.ts'
+import type { FileSystem } from '../../core/files.ts'
+import type { Submission } from '../dispatcher/job-store.ts'
+import { ensureDirectory, removeTree } from '../durable-file.ts'
+import type { CompletedCheckpoint } from './checkpoint-coordinator.ts'
+import { planRestore, type RestorePlan } from './restore-plan.ts'
+
+export interface RestorePoint {
+  readonly checkpoint: CompletedCheckpoint
+  readonly plan: RestorePlan
+}
+
+export class JobSnapshots {
+  readonly #files: FileSystem
+  readonly #snapshots: SnapshotDirectory
+  readonly #submission: Submission
+  readonly #warn: (message: string, error: ErrorData) => void
+
+  /** `warn` gets what went wrong without consequences for the job. */
+  constructor(files: FileSystem, snapshots: SnapshotDirectory, submission: Submission, warn: (message: string, error: ErrorData) => void) {
+    this.#files = files
+    this.#snapshots = snapshots
+    this.#submission = submission
+    this.#warn = warn
+  }
+
+  /** Of all automatic checkpoints of the job. */
+  get directory(): string {
+    return `${this.#submission.projectDirectory}/.flink-ts/checkpoints/${this.#submission.jobId}`
+  }
+  checkpointDirectory(id: number): string {
+    return `${this.directory}/chk-${id}`
+  }
+  /** Flink's name, in `parent` or where savepoints of the project are; `suffix` is 12 hex digits of chance. */
+  savepointDirectory(parent: string | undefined, suffix: string): string {
+    return `${parent ?? `${this.#submission.projectDirectory}/.flink-ts/savepoints`}/savepoint-${this.#submission.jobId.slice(0, 6)}-${suffix}`
+  }
+
+  /** The snapshot that the job was started from. Throws SNAPSHOT_NOT_FOUND and what else reading it may throw. */
+  initial(): CompletedCheckpoint | undefined {
+    const path = this.#initialPath()
+    if (path === undefined) return undefined
+    const { checkpointId: id, kind, triggeredAt, completedAt } = this.#snapshots.read(path, false)
+    return { id, kind, path, triggeredAt, completedAt, bytes: 0 }
+  }
+
+  /**
+   * The first of `points` that can be read whole: an automatic checkpoint that cannot gives way to an older one.
+   *
+   * @throws {FlinkError} of the last one when there is no other, or at once when the snapshot does not fit the job
+   */
+  restorePoint(points: readonly CompletedCheckpoint[]): RestorePoint | undefined {
+    for (const [index, checkpoint] of points.entries()) {
+      try {
+        const content = this.#snapshots.read(checkpoint.path, true)
+        const allowNonRestoredState = this.#submission.allowNonRestoredState && checkpoint.path === this.#initialPath()
+        return { checkpoint, plan: planRestore(this.#submission.graph, content, allowNonRestoredState) }
+      } catch (error) {
+        const data = errorToData(error, 'STORAGE_FAILED')
+        if (index + 1 === points.length || data.code === 'SNAPSHOT_INCOMPATIBLE') throw error
+        this.#warn(`checkpoint ${checkpoint.id} of job ${this.#submission.jobId} cannot be read; an older one is used: ${data.message}`, data)
+      }
+    }
+    return undefined
+  }
+
+  /** Makes an empty directory. What may be there is of an aborted snapshot of an earlier life. */
+  prepare(directory: string): void {
+    removeTree(this.#files, directory)
+    ensureDirectory(this.#files, directory)
+  }
+
+  write(directory: string, snapshot: SnapshotToWrite): number {
+    return this.#snapshots.write(directory, snapshot)
+  }
+
+  /** Best effort: what cannot be removed now is removed with the job. */
+  discard(directory: string): void {
+    this.#remove(directory, () => this.#snapshots.dispose(directory))
+  }
+
+  discardAll(): void {
+    this.#remove(this.directory, () => removeTree(this.#files, this.directory))
+  }
+
+  #remove(path: string, remove: () => void): void {
+    try {
+      remove()
+    } catch (error) {
+      const data = errorToData(error, 'STORAGE_FAILED')
+      this.#warn(`could not remove ${path}: ${data.message}`, data)
+    }
+  }
+
+  #initialPath(): string | undefined {
+    const { savepointPath, projectDirectory } = this.#submission
+    if (savepointPath === undefined) return undefined
+    const directory = savepointPath.replace(/\/_metadata$/, '').replace(/(?<=.)\/+$/, '')
+    return directory.startsWith('/') ? directory : `${projectDirectory}/${directory}`
+  }
+}

@@ -2,6 +2,7 @@
  * The entry of the CLI (`bin/flink-ts.js` calls `main`). The version and the first page are answered before oclif is even
  * loaded; oclif then parses, and whatever goes wrong anywhere comes back here to be told once.
  */
+import { enableCompileCache } from 'node:module'
 import { FlinkError } from '../runtime/core/errors.ts'
 import { packageDirectory, packageManifest } from './bundle/installation.ts'
 import { didYouMean } from './output/did-you-mean.ts'
@@ -48,6 +49,7 @@ const firstPage = `flink-ts: stateful, event-time, exactly-once streaming jobs i
 `
 
 async function runCommand(argv: readonly string[]): Promise<void> {
+  enableCompileCache()
   const { Config, Help, settings } = await import('@oclif/core')
   // Without this, oclif looks for a TypeScript compiler when NODE_ENV is `test` or `development`.
   settings.enableAutoTranspile = false

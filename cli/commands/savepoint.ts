@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { Args } from '@oclif/core'
+import { sanitiseLine } from '../output/sanitise.ts'
 import { FlinkCommand } from './command.ts'
 
 export class Savepoint extends FlinkCommand {
@@ -20,6 +21,6 @@ export class Savepoint extends FlinkCommand {
     const client = connectToProject(this.projectDirectory(flags))
     const job = findJob(await client.jobs(), args.job)
     const path = await client.savepoint(job.jid, args.directory === undefined ? undefined : resolve(args.directory))
-    this.print(flags, { jobId: job.jid, name: job.name, path }, () => path)
+    this.print(flags, { jobId: job.jid, name: job.name, path }, () => sanitiseLine(path))
   }
 }

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { Args, Flags } from '@oclif/core'
+import { sanitiseLine } from '../output/sanitise.ts'
 import { FlinkCommand } from './command.ts'
 
 export class Stop extends FlinkCommand {
@@ -24,6 +25,6 @@ export class Stop extends FlinkCommand {
     const directory = flags['savepoint-path']
     const path = await client.stop(job.jid, { drain: flags.drain, directory: directory === undefined ? undefined : resolve(directory) })
     if (await client.over(job.jid, 30_000)) await endIdleCluster(projectDirectory)
-    this.print(flags, { jobId: job.jid, name: job.name, path }, () => path)
+    this.print(flags, { jobId: job.jid, name: job.name, path }, () => sanitiseLine(path))
   }
 }

@@ -238,6 +238,8 @@ describe('a JobManager that is killed', () => {
     cluster.pass(1000)
     cluster.restartJobManager()
     expect(cluster.statuses()).toEqual(['CREATED'])
+    // What was under way is swept, and so is nothing else.
+    expect([...new Set(names(disk, `${project}/.flink-ts/checkpoints/${jobId}`).map(name => name.split('/')[1]))]).toEqual(['chk-2'])
     const [a] = [cluster.connect('a'), cluster.connect('b')]
     expect(a.last('registered')).toMatchObject({ epoch: 2 })
     expect(deployed(a)).toMatchObject({ jobId, fence: { epoch: 2, attempt: 2 }, restore: { checkpointId: 2 } })
@@ -280,6 +282,46 @@ describe('a JobManager that is killed', () => {
     cluster.connect('b')
     a.say({ kind: 'endOfData', fence: { epoch: 1, attempt: 2 }, jobId, task: { vertex: 0, subtask: 0 } })
     expect(cluster.manager.staleMessages).toBe(1)
+  })
+})
+
+test('a job graph that makes no sense is refused before it is stored', () => {
+  const cluster = new TestCluster(files())
+  const graph = cluster.graph()
+  expect(() => cluster.submit({ jobGraph: { ...graph, vertices: [] } })).toThrow('the job graph cannot be run')
+  expect(() => cluster.submit({ jobGraph: { ...graph, edges: [{ ...graph.edges[0], target: 7 }] } as never })).toThrow('the job graph cannot be run')
+  cluster.restartJobManager()
+  expect(cluster.manager.jobs).toEqual([])
+})
+
+describe('the bundle', () => {
+  function withBundle() {
+    const disk = files()
+    disk.makeDirectory('/project')
+    for (const [path, text] of [['/project/bundle.mjs', 'export default 1\n//# sourceMappingURL=bundle.mjs.map\n'], ['/project/bundle.mjs.map', '{}']] as const) {
+      const handle = disk.create(path)
+      handle.write(new TextEncoder().encode(text))
+      handle.close()
+    }
+    return running({}, disk)
+  }
+
+  test('is pinned beside the original, map and all, and removed with the job', () => {
+    const { cluster, a, jobId, disk } = withBundle()
+    expect(deployed(a)?.bundlePath).toBe(`/project/job-${jobId}.mjs`)
+    expect(new TextDecoder().decode(disk.contents().get(`/project/job-${jobId}.mjs`))).toBe(`export default 1\n//# sourceMappingURL=job-${jobId}.mjs.map\n`)
+    expect(names(disk, '/project/job-')).toEqual([`${jobId}.mjs`, `${jobId}.mjs.map`])
+    cluster.manager.cancel(jobId)
+    expect(names(disk, '/project/job-')).toEqual([])
+    expect(names(disk, '/project/bundle')).toEqual(['.mjs', '.mjs.map'])
+  })
+
+  test('a JobManager that finds another one in its place does not run it', () => {
+    const { cluster, jobId, disk } = withBundle()
+    disk.damage(`/project/job-${jobId}.mjs`, bytes => bytes.subarray(1))
+    cluster.restartJobManager()
+    expect(cluster.manager.jobs).toEqual([])
+    expect(cluster.events('log')).toMatchObject([{ level: 'error', error: { code: 'BUNDLE_FAILED' } }])
   })
 })
 

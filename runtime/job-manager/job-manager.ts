@@ -11,6 +11,7 @@ import { errorToData, FlinkError, type ErrorData } from '../core/errors.ts'
 import type { FileSystem } from '../core/files.ts'
 import type { Millis, Timestamp } from '../core/time.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
+import { executionPlan } from '../graph/plan.ts'
 import type { RuntimeEventBody } from '../metrics/event.ts'
 import type { EventJournal } from '../metrics/journal.ts'
 import type { FromTaskManager } from '../protocol/job-master.ts'
@@ -20,6 +21,7 @@ import type { SnapshotDirectory } from './checkpoint/snapshot-directory.ts'
 import type { CoordinatorHost } from './coordinators/coordinator-protocol.ts'
 import { JobStore, noProgress, type Progress, type Submission } from './dispatcher/job-store.ts'
 import { JobRunner, randomHex, type JobRunnerPorts } from './job-master/job-runner.ts'
+import { taskTable } from './job-master/task-table.ts'
 import { ResourceManager, type ResourceCommand, type ResourceEvent, type TaskManagerView } from './resource-manager/resource-manager.ts'
 
 export interface JobManagerOptions {
@@ -124,7 +126,14 @@ export class JobManager {
     this.#later(() => {
       this.#event({ kind: 'clusterStarted', clusterId: this.options.clusterId, epoch: this.#epoch })
       for (const { jobId, error } of unreadable) this.#event({ kind: 'log', level: 'error', message: `job ${jobId} could not be recovered: ${error.message}`, error })
-      for (const { submission, progress } of jobs) this.#run(submission, progress, true)
+      for (const { submission, progress } of jobs) {
+        try {
+          this.#run(submission, progress, true)
+        } catch (error) {
+          if (!(error instanceof FlinkError)) throw error
+          this.#event({ kind: 'log', level: 'error', message: `job ${submission.jobId} could not be recovered: ${error.message}`, error: errorToData(error, 'INVALID_GRAPH') })
+        }
+      }
     })
   }
 
@@ -179,6 +188,7 @@ export class JobManager {
     if (!/^[0-9a-f]{32}$/.test(jobId)) throw new FlinkError('INVALID_OPTION', `"${jobId}" is not a job id: 32 lower-case hex digits`)
     if (this.job(jobId)) throw new FlinkError('INVALID_OPTION', `a job with the id ${jobId} exists already`)
     if (this.#running.size >= maxJobs) throw new FlinkError('INVALID_OPTION', `${maxJobs} jobs are running, which is the limit of a cluster`)
+    refuseMalformed(request.jobGraph)
     const submission = this.#store.add({
       jobId,
       graph: request.jobGraph,
@@ -303,6 +313,7 @@ export class JobManager {
 
   #run(submission: Submission, progress: Progress, recovered: boolean): void {
     const { clusterId, slotTimeout, cancelTimeout } = this.options
+    refuseMalformed(submission.graph)
     const job = new JobRunner({ clusterId, epoch: this.#epoch, submission, progress, recovered, slotTimeout, cancelTimeout }, this.#jobPorts)
     this.#running.set(submission.jobId, job)
     job.start()
@@ -324,5 +335,16 @@ export class JobManager {
     const job = this.job(jobId)
     if (!job) throw new FlinkError('JOB_NOT_FOUND', `there is no job ${jobId}`)
     return job
+  }
+}
+
+/** A graph comes from outside, so what everything else relies on is tried once before it is believed. */
+function refuseMalformed(graph: JobGraph): void {
+  try {
+    taskTable(executionPlan(graph))
+    const ids = graph.vertices.flatMap(vertex => vertex.operators.map(({ id }) => id))
+    if (graph.vertices.length === 0 || new Set(ids).size !== ids.length) throw new Error('it has no operators, or two with one id')
+  } catch (error) {
+    throw new FlinkError('INVALID_GRAPH', `the job graph cannot be run: ${(error as Error).message}`, { cause: error })
   }
 }

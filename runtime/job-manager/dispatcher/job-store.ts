@@ -126,7 +126,7 @@ export class JobStore {
     const directory = bundlePath.slice(0, bundlePath.lastIndexOf('/'))
     const pinned = `${directory}/job-${jobId}.mjs`
     let text = new TextDecoder().decode(readAll(this.#files, bundlePath))
-    const map = /^\/\/# sourceMappingURL=(?!data:)([^\s/\\]+)\s*$/m.exec(text)
+    const map = /^\/\/# sourceMappingURL=(?!data:)([^\s/\\]+)[ \t]*$/m.exec(text)
     if (map && this.#files.stat(`${directory}/${map[1]}`)?.kind === 'file') {
       writeDurable(this.#files, `${pinned}.map`, readAll(this.#files, `${directory}/${map[1]}`))
       text = text.replace(map[0], `//# sourceMappingURL=job-${jobId}.mjs.map`)

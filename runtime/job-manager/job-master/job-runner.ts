@@ -149,6 +149,7 @@ export class JobRunner {
   }
 
   start(): void {
+    if (this.#options.recovered) this.#snapshots.sweep(this.#checkpoints.completed)
     this.#ports.event({ kind: 'jobSubmitted', jobId: this.jobId, name: this.graph.name, graph: this.graph })
     if (this.#stoppedAt !== undefined) this.#job({ kind: 'stopSavepointCompleted', path: this.#stoppedAt })
     this.#job({ kind: 'start' })

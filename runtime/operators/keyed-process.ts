@@ -9,6 +9,7 @@ import type { StateDescriptors, StateOf } from '../api/state.ts'
 import type { JobOperator } from '../graph/job-graph.ts'
 import type { KeyedProcessTransformation } from '../graph/transformation.ts'
 import type { ChainContext } from './chain.ts'
+import { keyOf } from './key-of.ts'
 import { openKeyedState } from './keyed-restore.ts'
 import type { KeyedBlock, KeyedStateBackend, SnapshotRun, SnapshotSink } from './keyed-state.ts'
 import { keyedStats } from './keyed-stats.ts'
@@ -41,7 +42,7 @@ export class KeyedProcessOperator implements Operator {
     this.#outputs = outputs
     this.#fn = transformation.fn
     const { key } = transformation
-    this.#select = value => key.select(value)
+    this.#select = keyOf(key)
     this.#blame = blameOf(context, operator, transformation, 'process')
     this.#keyBlame = blameOf(context, operator, transformation, 'keyBy of')
     this.#scope = { now: () => context.now(), copies: !context.exchange.objectReuse, exposed: false }

@@ -103,6 +103,17 @@ test.for(ways)('errors of key, reducer and process function name what threw: $ba
   expect(thrown([{ ...keyed({}, (_, ctx) => ctx.timers.registerEventTimeTimer(1.5)), name: 'detect' }], { k: 'a' })).toMatch(/process "detect" threw: a timer cannot be set to 1.5/)
 })
 
+test.for(ways)('0 and -0 are one key, and it is 0: $batchSize, fused $fusion', exchange => {
+  const step = keyed({ n: { kind: 'value', defaultValue: 0 } }, (_, ctx, out) => {
+    const n = (ctx.state['n']?.value() as number) + 1
+    ctx.state['n']?.update(n)
+    out.collect(`${Object.is(ctx.key, 0) ? '0' : '-0'} ${n}`)
+  })
+  const h = new ChainHarness({ steps: [step], exchange, openState })
+  h.records([{ k: -0 }, 1], [{ k: 0 }, 2])
+  expect(h.take()).toEqual(['0 1@1', '0 2@2'])
+})
+
 // State.
 
 test.for(ways)('state is per key, with a default that nobody can spoil: $batchSize, fused $fusion', exchange => {

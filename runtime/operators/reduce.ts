@@ -10,6 +10,7 @@ import type { Timestamp } from '../core/time.ts'
 import type { JobOperator } from '../graph/job-graph.ts'
 import type { ReduceTransformation } from '../graph/transformation.ts'
 import type { ChainContext } from './chain.ts'
+import { keyOf } from './key-of.ts'
 import { openKeyedState } from './keyed-restore.ts'
 import { voidNamespace, type KeyedStateBackend, type SnapshotRun, type SnapshotSink, type ValueTable } from './keyed-state.ts'
 import type { Operator, OperatorStats } from './operator.ts'
@@ -38,7 +39,7 @@ export class ReduceOperator implements Operator {
     this.#id = operator.id
     this.#outputs = outputs
     const { key, fn } = transformation
-    this.#select = value => key.select(value)
+    this.#select = keyOf(key)
     this.#reduce = fn
     this.#copies = !context.exchange.objectReuse
     this.#blame = blameOf(context, operator, transformation, transformation.sumOf === undefined ? 'reduce' : 'sum')

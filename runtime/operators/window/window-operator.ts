@@ -17,6 +17,7 @@ import { decodeValue, encodeValue } from '../../codec/value-codec.ts'
 import type { JobOperator } from '../../graph/job-graph.ts'
 import type { WindowTransformation } from '../../graph/transformation.ts'
 import type { ChainContext } from '../chain.ts'
+import { keyOf } from '../key-of.ts'
 import { openKeyedState } from '../keyed-restore.ts'
 import type { KeyedBlock, KeyedStateBackend, SnapshotRun, SnapshotSink, ValueTable } from '../keyed-state.ts'
 import { keyedStats } from '../keyed-stats.ts'
@@ -60,7 +61,7 @@ export class WindowOperator implements Operator {
     this.#outputs = outputs
     this.#spec = transformation
     const { key } = transformation
-    this.#select = value => key.select(value)
+    this.#select = keyOf(key)
     const copies = !context.exchange.objectReuse
     this.#contents = windowContents(transformation.fn, copies)
     this.#pending = new PendingWindows(transformation.allowedLateness)

@@ -75,11 +75,13 @@ function drawHeader(view: ClusterView, screen: ScreenState, paint: Paint): strin
 const isTrouble = (status: JobStatus) => status === 'RESTARTING' || status === 'FAILING' || status === 'FAILED'
 const columnsOfNumbers = 6 + 10 + 10 + 12
 const watermarkColumns = 21
+/** From this width on the table has a column for watermarks. */
+const withWatermarkColumns = 110
 const lagColumns = 13
 
 function drawTable(view: ClusterView, screen: ScreenState, rows: number, paint: Paint): string[] {
   const vertices = view.job?.vertices ?? []
-  const withWatermark = screen.columns >= 110
+  const withWatermark = screen.columns >= withWatermarkColumns
   const withLag = screen.columns >= 76
   const nameColumns = screen.columns - 2 - columnsOfNumbers - (withWatermark ? watermarkColumns : 0) - (withLag ? lagColumns : 0)
   const title = `  ${pad('TASK', nameColumns)}${pad('PAR', 6, 'right')}${pad('IN/s', 10, 'right')}${pad('OUT/s', 10, 'right')}  ${pad('LOAD', 10)}${withWatermark ? pad('WATERMARK', watermarkColumns, 'right') : ''}${withLag ? pad('LAG', lagColumns, 'right') : ''}`
@@ -113,7 +115,8 @@ function drawLoad(summary: VertexSummary, paint: Paint): string {
 
 function formatWatermark(summary: VertexSummary): string {
   if (summary.watermark === undefined) return '-'
-  return summary.watermark === 'end' ? 'end' : formatEventTime(summary.watermark)
+  // To the second: `23:59:59.999` is what nearly every watermark ends with.
+  return summary.watermark === 'end' ? 'end' : formatEventTime(summary.watermark).slice(0, 19)
 }
 
 /** How far event time is behind the clock. */
@@ -137,7 +140,7 @@ function drawDetails(view: ClusterView, screen: ScreenState, paint: Paint): stri
       s.status,
       `${formatCount(s.recordsIn)} in, ${formatCount(s.recordsOut)} out`,
       `busy ${percent(s.busy)}, backpressured ${percent(s.backPressured)}, idle ${percent(s.idle)}`,
-      `watermark ${formatWatermark(s)}`,
+      ...(columns < withWatermarkColumns ? [`watermark ${formatWatermark(s)}`] : []),
       ...(s.stateBytes > 0 ? [`state ${formatBytes(s.stateBytes)}`] : []),
       ...(s.late > 0 ? [`${formatCount(s.late)} late`] : []),
     ]

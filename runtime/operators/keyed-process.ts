@@ -35,6 +35,7 @@ export class KeyedProcessOperator implements Operator {
   #timers!: KeyedTimers
   #ctx!: FunctionContext
   #out!: FunctionCollector
+  #ended = false
 
   constructor(context: ChainContext, operator: JobOperator, transformation: KeyedProcessTransformation, outputs: Outputs) {
     this.#context = context
@@ -112,7 +113,6 @@ export class KeyedProcessOperator implements Operator {
   endInput(): void {
     this.#ended = true
   }
-  #ended = false
 
   snapshot(sink: SnapshotSink): SnapshotRun {
     const timers = this.#timers.snapshot(sink)

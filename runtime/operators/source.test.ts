@@ -150,6 +150,17 @@ test('T14 a subtask without splits is idle: at once when no more will come, else
   expect(open.take()).toEqual(['active', 'x@5', 'wm 4'])
 })
 
+test('T14 a split that has emitted nothing yet is waited for, unless it is quiet for its idleness', () => {
+  for (const [idleness, expected] of [[undefined, []], [500, ['idle']]] as const) {
+    const h = harness([source(scripted(['waiting'], ['waiting']).source, bounded(0, idleness))])
+    h.chain.addSplit('op0', 'a')
+    h.chain.noMoreSplits('op0')
+    h.poll()
+    for (const now of [200, 400, 600]) h.time(now)
+    expect(h.take()).toEqual(expected)
+  }
+})
+
 test.for(sizes)('a custom generator that marks record 7 splits the batch there: $batchSize', exchange => {
   const create = () => ({ onEvent: (value: unknown, timestamp: number) => (value === 'v7' ? timestamp : undefined), onPeriodic: () => undefined })
   const { source: s } = scripted([...Array.from({ length: 9 }, (_, i) => `a v${i + 1}@${i + 1}`), 'more'])

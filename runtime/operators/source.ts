@@ -90,7 +90,7 @@ export class SourceOperator implements Operator, SourceOutput<unknown> {
     if (result === 'end') {
       this.#ended = true
       this.processWatermark(MAX_TIMESTAMP)
-    } else if (result === 'waiting' && this.#noMoreSplits && this.#trackers.size === 0 && this.#ticker !== undefined) {
+    } else if (result === 'waiting' && this.#noMoreSplits && this.#ticker !== undefined && !this.#hasSplits()) {
       this.#setIdle(true)
     }
     return result
@@ -175,8 +175,9 @@ export class SourceOperator implements Operator, SourceOutput<unknown> {
   #tick(now: Timestamp, paused: Millis): void {
     if (this.#trackers.size === 0) {
       // Not at once: the split that was asked for may be on its way, and its records would be late if others went ahead.
+      // A split that has not emitted anything yet is waited for like any other.
       this.#emptySince += paused
-      const grace = this.#strategy.idleness ?? this.#context.autoWatermarkInterval
+      const grace = this.#strategy.idleness ?? (this.#hasSplits() ? Infinity : this.#context.autoWatermarkInterval)
       if (now - this.#emptySince >= grace) this.#setIdle(true)
       return
     }
@@ -184,6 +185,11 @@ export class SourceOperator implements Operator, SourceOutput<unknown> {
       for (const tracker of this.#trackers.values()) tracker.onTick(now, paused)
     })
     this.#combine()
+  }
+
+  /** Some may not have emitted anything yet, so the reader is asked. */
+  #hasSplits(): boolean {
+    return this.#trackers.size > 0 || this.#guard(() => this.#reader.snapshot()).length > 0
   }
 
   #combine(): void {

@@ -22,11 +22,15 @@ export class PunctuatedTimestamps implements Operator {
   readonly #blame: Blame
 
   constructor(context: ChainContext, operator: JobOperator, transformation: TimestampsTransformation, outputs: Outputs) {
-    this.#tracker = new WatermarkTracker(transformation.strategy, context.now())
     this.#assign = transformation.strategy.timestamp
     this.#ticker = new Ticker(context.autoWatermarkInterval, context.now())
     this.#outputs = outputs
     this.#blame = blameOf(context, operator, transformation)
+    try {
+      this.#tracker = new WatermarkTracker(transformation.strategy, context.now())
+    } catch (error) {
+      throw userError(error, this.#blame)
+    }
   }
 
   processBatch(batch: Batch): void {

@@ -24,6 +24,7 @@ interface Waiting {
 export class DataNetwork {
   readonly #time: VirtualTime
   readonly #delay: () => number
+  readonly #believeAll: boolean
   readonly #ends = new Map<string, SlotEnd>()
   readonly #waiting = new Map<string, Waiting[]>()
   /** When the last frame of a link arrives, so that the next one is not before it. */
@@ -31,24 +32,26 @@ export class DataNetwork {
   /** Who has talked to whom. */
   readonly #links = new Map<SlotEnd, Set<SlotEnd>>()
 
-  constructor(time: VirtualTime, delay: () => number) {
+  /** `believeAll`: planted bug, frames of another attempt are taken. */
+  constructor(time: VirtualTime, delay: () => number, believeAll = false) {
     this.#time = time
     this.#delay = delay
+    this.#believeAll = believeAll
   }
 
   join(end: SlotEnd): void {
     this.#ends.set(end.socket, end)
     this.#links.set(end, new Set())
+    // Those of another attempt go on waiting, as long as they live: `send` sees to that.
     const waiting = this.#waiting.get(end.socket) ?? []
     this.#waiting.delete(end.socket)
-    for (const { from, frame } of waiting) if (this.#ends.get(from.socket) === from) this.send(from, end.socket, frame)
+    for (const { from, frame } of waiting) if (this.#believeAll || this.#ends.get(from.socket) === from) this.send(from, end.socket, frame)
   }
 
   send(from: SlotEnd, socket: string, frame: Uint8Array): void {
     const to = this.#ends.get(socket)
-    if (to === undefined || !sameFence(to.fence, from.fence)) {
-      const waiting = (this.#waiting.get(socket) ?? []).filter(each => sameFence(each.from.fence, from.fence))
-      this.#waiting.set(socket, [...waiting, { from, frame }])
+    if (to === undefined || !this.#same(to, from)) {
+      this.#waiting.set(socket, [...(this.#waiting.get(socket) ?? []), { from, frame }])
       return
     }
     this.#links.get(from)?.add(to)
@@ -67,12 +70,17 @@ export class DataNetwork {
     }
   }
 
+  #same(a: SlotEnd, b: SlotEnd): boolean {
+    return this.#believeAll || sameFence(a.fence, b.fence)
+  }
+
   #deliver(from: SlotEnd, to: SlotEnd, mail: SlotMail): void {
     const link = `${from.socket} ${to.socket}`
     const at = Math.max(this.#time.now + this.#delay(), this.#lastArrival.get(link) ?? 0)
     this.#lastArrival.set(link, at)
     this.#time.at(at, () => {
-      if (this.#ends.get(to.socket) === to) to.receive(mail)
+      const end = this.#ends.get(to.socket)
+      if (end === to || (this.#believeAll && end !== undefined)) end.receive(mail)
     })
   }
 }

@@ -44,7 +44,10 @@ interface World {
   readonly parallelism: number
   readonly taskManagers: number
   readonly checkpointInterval: number
+  /** A short one expires while a slot is stalled and barriers are still on their way. */
+  readonly checkpointTimeout: number
   readonly kills: readonly { readonly at: number; readonly what: 'TaskManager' | 'JobManager' }[]
+  readonly stalls: readonly { readonly at: number; readonly millis: number }[]
   readonly delays: Delays
   readonly faultsEnd: number
 }
@@ -61,6 +64,7 @@ export function simulate(seed: number, bugs: PlantedBugs = noPlantedBugs): Simul
     ...defaultJobConfig,
     parallelism: world.parallelism,
     state: { ...defaultJobConfig.state, backend: 'hashmap' },
+    checkpointing: { ...defaultJobConfig.checkpointing, timeout: world.checkpointTimeout, tolerableFailures: 1_000_000 },
     exchange: { ...defaultJobConfig.exchange, batchSize: random.pick([1, 3, 16]), credits: random.pick([2, 4, 8]), bufferTimeout: random.pick([0, 5]) },
   }
   const evaluate = () => evaluateJob(ledger(world.checkpointInterval))
@@ -83,6 +87,8 @@ export function simulate(seed: number, bugs: PlantedBugs = noPlantedBugs): Simul
       else cluster.killTaskManager(victims.int(world.taskManagers))
     })
   }
+
+  for (const { at, millis } of world.stalls) time.after(at, () => cluster.stallTaskManager(victims.int(world.taskManagers), millis))
 
   const problems: string[] = []
   const committed = new CommittedFiles(files)
@@ -108,7 +114,7 @@ export function simulate(seed: number, bugs: PlantedBugs = noPlantedBugs): Simul
     seed,
     traceHash: murmur128(JSON.stringify(events.map(({ sequence: _, ...event }) => (event.kind === 'jobSubmitted' ? event.name : event)))),
     problems: [...new Set(problems)].slice(0, 10),
-    summary: `${world.records} records, ${world.keys} keys, ${world.files} files, parallelism ${world.parallelism} on ${world.taskManagers} TaskManagers, checkpoint every ${world.checkpointInterval} ms, kills: ${world.kills.map(kill => `${kill.what} at ${kill.at}`).join(', ') || 'none'}; ${count('checkpointCompleted')} checkpoints, ${count('jobRestored')} restores, ${time.steps} steps`,
+    summary: `${world.records} records, ${world.keys} keys, ${world.files} files, parallelism ${world.parallelism} on ${world.taskManagers} TaskManagers, checkpoint every ${world.checkpointInterval} ms within ${world.checkpointTimeout} ms, kills: ${world.kills.map(kill => `${kill.what} at ${kill.at}`).join(', ') || 'none'}, ${world.stalls.length} stalls; ${count('checkpointCompleted')} checkpoints, ${count('checkpointFailed')} failed ones, ${count('jobRestored')} restores, ${time.steps} steps`,
     kills: world.kills.length,
     checkpoints: count('checkpointCompleted'),
     restores: count('jobRestored'),
@@ -135,7 +141,9 @@ function drawWorld(random: Random): World {
     parallelism,
     taskManagers: 1 + random.int(Math.min(3, parallelism)),
     checkpointInterval: 10 + random.int(120),
+    checkpointTimeout: random.chance(0.5) ? 200 + random.int(200) : 600_000,
     kills,
+    stalls: random.chance(0.5) ? Array.from({ length: 1 + random.int(4) }, () => ({ at: random.int(faultsEnd), millis: 50 + random.int(600) })) : [],
     delays: { control: upTo(random.chance(0.3) ? 30 : 3), data: upTo(slow), turn: upTo(random.chance(0.5) ? 8 : 1), restart: upTo(200) },
     faultsEnd,
   }

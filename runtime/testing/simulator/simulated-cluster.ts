@@ -5,6 +5,7 @@
  * A killed process loses everything but the disk. Connections are first in, first out, like the sockets they stand for.
  */
 import type { FileSystem } from '../../core/files.ts'
+import type { Fence } from '../../core/ids.ts'
 import type { Random } from '../../core/random.ts'
 import { packMessage, unpackMessage } from '../../codec/control.ts'
 import { translate } from '../../graph/translate.ts'
@@ -57,7 +58,7 @@ export class SimulatedCluster {
 
   constructor(options: ClusterOptions) {
     this.options = options
-    this.#network = new DataNetwork(options.time, () => options.delays.data())
+    this.#network = new DataNetwork(options.time, () => options.delays.data(), options.bugs?.noFencing ?? false)
     this.#taskManagers = Array.from({ length: options.taskManagers }, () => undefined)
     this.#startJobManager()
     for (let index = 0; index < options.taskManagers; index++) this.#startTaskManager(index)
@@ -79,6 +80,11 @@ export class SimulatedCluster {
     this.#taskManagers[index] = undefined
     process.kill()
     this.options.time.after(this.options.delays.restart(), () => this.#startTaskManager(index))
+  }
+
+  /** The slots of a TaskManager do nothing for a while: user code blocks, or the machine is busy. Its main thread goes on. */
+  stallTaskManager(index: number, millis: number): void {
+    this.#taskManagers[index]?.stall(millis)
   }
 
   /** `kill -9` of the JobManager; it comes back with the next epoch. */
@@ -121,7 +127,8 @@ class JobManagerProcess {
   #alive = true
   #cancelWake: () => void = () => {}
 
-  constructor({ time, files, random, projectDirectory, evaluate }: ClusterOptions, journal: EventJournal) {
+  constructor({ time, files: disk, random, projectDirectory, evaluate, delays, bugs }: ClusterOptions, journal: EventJournal) {
+    const files = bugs?.notifyBeforeDurable ? lateRenames(disk, action => time.after(5 + delays.restart(), () => this.#alive && action())) : disk
     const host = new EmbeddedCoordinatorHost(files, start => {
       const definition = evaluate(start.bundlePath, start.config)
       return { definition, graph: translate(definition, start.config) }
@@ -166,6 +173,7 @@ class TaskManagerProcess {
   readonly #cluster: SimulatedCluster
   readonly taskManager: TaskManager
   readonly #slots: readonly SimulatedSlot[]
+  #stalledUntil = 0
   #connection: Connection | undefined
   #alive = true
 
@@ -178,6 +186,7 @@ class TaskManagerProcess {
       files,
       random,
       turnTime: () => delays.turn(),
+      stalledUntil: () => this.#stalledUntil,
       evaluate: (deployment: { bundlePath: string; config: JobConfig }) => evaluate(deployment.bundlePath, deployment.config),
       faults: { noAlignment: bugs?.noAlignment ?? false, noSupersede: bugs?.noSupersede ?? false },
     }
@@ -207,6 +216,10 @@ class TaskManagerProcess {
 
   get alive(): boolean {
     return this.#alive
+  }
+
+  stall(millis: number): void {
+    this.#stalledUntil = this.#cluster.options.time.now + millis
   }
 
   connect(): void {
@@ -239,6 +252,8 @@ class Connection {
   #closed = false
   #lastToJobManager = 0
   #lastToTaskManager = 0
+  /** Of what the TaskManager was told to run last. */
+  #deployed: Fence | undefined
 
   constructor(options: ClusterOptions, number: number, jobManager: JobManagerProcess, taskManager: TaskManagerProcess) {
     this.#options = options
@@ -251,7 +266,8 @@ class Connection {
     if (this.#closed) return
     const bytes = packMessage(message)
     this.#lastToJobManager = this.#plan(this.#lastToJobManager, () => {
-      if (this.#jobManager.alive) this.#jobManager.jobManager.onMessage(this.number, unpackMessage(bytes) as FromTaskManager)
+      const { alive, jobManager } = this.#jobManager
+      if (alive) jobManager.onMessage(this.number, this.#believed(unpackMessage(bytes) as FromTaskManager, jobId => ({ epoch: jobManager.epoch, attempt: jobManager.job(jobId)?.attempt ?? 0 })))
     })
   }
 
@@ -259,8 +275,17 @@ class Connection {
     if (this.#closed) return
     const bytes = packMessage(message)
     this.#lastToTaskManager = this.#plan(this.#lastToTaskManager, () => {
-      if (this.#taskManager.alive && !this.#closed) this.#taskManager.taskManager.receive(unpackMessage(bytes) as ToTaskManager)
+      if (!this.#taskManager.alive || this.#closed) return
+      const received = unpackMessage(bytes) as ToTaskManager
+      if (received.kind === 'deploy') this.#deployed = received.deployment.fence
+      this.#taskManager.taskManager.receive(this.#believed(received, () => this.#deployed))
     })
+  }
+
+  /** Planted bug: the message passes for one of the present attempt. */
+  #believed<M extends FromTaskManager | ToTaskManager>(message: M, present: (jobId: string) => Fence | undefined): M {
+    if (!this.#options.bugs?.noFencing || !('fence' in message) || message.jobId === undefined) return message
+    return { ...message, fence: present(message.jobId) ?? message.fence }
   }
 
   /** What was sent before still arrives; then both ends learn of it, unless they are gone. */
@@ -279,5 +304,24 @@ class Connection {
     const at = Math.max(time.now + delays.control(), last)
     time.at(at, action)
     return at
+  }
+}
+
+/** Planted bug: what a JobManager goes on from gets its name some time after it believes so, and not at all if it is killed before. */
+function lateRenames(files: FileSystem, later: (action: () => void) => void): FileSystem {
+  return {
+    stat: path => files.stat(path),
+    list: directory => files.list(directory),
+    openRead: path => files.openRead(path),
+    create: path => files.create(path),
+    rename(from, to) {
+      if (!/_metadata|progress/.test(to)) return files.rename(from, to)
+      later(() => {
+        if (files.stat(from) !== undefined) files.rename(from, to)
+      })
+    },
+    remove: path => files.remove(path),
+    makeDirectory: path => files.makeDirectory(path),
+    syncDirectory: path => files.syncDirectory(path),
   }
 }

@@ -27,6 +27,8 @@ export interface SlotWorld {
   evaluate(deployment: SlotDeployment): JobDefinition
   /** How long a turn takes, ms. */
   turnTime(): number
+  /** Until then user code or the machine holds up all slots of the process. */
+  stalledUntil(): number
   readonly faults?: SlotFaults
 }
 
@@ -136,6 +138,7 @@ class Running implements RunningSlot {
 
   #turn(): void {
     this.#turnAt = Infinity
+    if (this.#world.stalledUntil() > this.#world.time.now) return this.#plan(this.#world.stalledUntil())
     const slot = this.#slot as Slot
     const result = slot.turn()
     if (slot.ended) this.#finish(undefined)

@@ -316,6 +316,17 @@ describe('the bundle', () => {
     expect(names(disk, '/project/bundle')).toEqual(['.mjs', '.mjs.map'])
   })
 
+  test('one that lies in .flink-ts, where old bundles are removed, is kept with the job', () => {
+    const { jobId, disk, cluster } = withBundle()
+    disk.makeDirectory(`${project}/.flink-ts/bundles`)
+    const handle = disk.create(`${project}/.flink-ts/bundles/abc.mjs`)
+    handle.write(new Uint8Array([32]))
+    handle.close()
+    cluster.manager.cancel(jobId)
+    const next = cluster.submit({ bundlePath: `${project}/.flink-ts/bundles/abc.mjs` })
+    expect(names(disk, `${project}/.flink-ts/jobs/${next}`)).toEqual([`/job-${next}.mjs`, '/progress.json', '/submission.json'])
+  })
+
   test('a JobManager that finds another one in its place does not run it', () => {
     const { cluster, jobId, disk } = withBundle()
     disk.damage(`/project/job-${jobId}.mjs`, bytes => bytes.subarray(1))

@@ -66,8 +66,8 @@ export class JobStore {
   }
 
   add(submission: Submission): Submission {
-    const pinned = this.#pin(submission)
     ensureDirectory(this.#files, this.#directory(submission.jobId))
+    const pinned = this.#pin(submission)
     this.saveProgress(submission.jobId, noProgress)
     writeDurableJson(this.#files, `${this.#directory(submission.jobId)}/submission.json`, { version, ...pinned })
     return pinned
@@ -117,14 +117,15 @@ export class JobStore {
   }
 
   /**
-   * Copies the bundle to a name of its own beside the original, because there it finds the same installed packages. In
-   * the embedded cluster there may be no file: then the name is all there is.
+   * Copies the bundle to where it finds the same installed packages: within `.flink-ts` to the job's own directory,
+   * otherwise beside the original. In the embedded cluster there may be no file: then the name is all there is.
    */
   #pin(submission: Submission): Submission {
     const { bundlePath, jobId } = submission
     if (this.#files.stat(bundlePath)?.kind !== 'file') return { ...submission, bundleSha256: undefined }
     const directory = bundlePath.slice(0, bundlePath.lastIndexOf('/'))
-    const pinned = `${directory}/job-${jobId}.mjs`
+    const home = this.#root.slice(0, this.#root.lastIndexOf('/') + 1)
+    const pinned = bundlePath.startsWith(home) ? `${this.#directory(jobId)}/job-${jobId}.mjs` : `${directory}/job-${jobId}.mjs`
     let text = new TextDecoder().decode(readAll(this.#files, bundlePath))
     const map = /^\/\/# sourceMappingURL=(?!data:)([^\s/\\]+)[ \t]*$/m.exec(text)
     if (map && this.#files.stat(`${directory}/${map[1]}`)?.kind === 'file') {

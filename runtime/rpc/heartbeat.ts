@@ -47,7 +47,7 @@ export class Heartbeat {
     this.#heard = false
     if (this.#silentMs >= this.#options.timeoutMs) {
       this.#dead = true
-      return [{ kind: 'dead', silentMs: this.#silentMs }]
+      return [{ kind: 'dead', silentMs: Math.round(this.#silentMs) }]
     }
     if (now - this.#lastSent < this.#options.intervalMs) return []
     this.#lastSent = now

@@ -2,14 +2,18 @@
  * The LMDB environment of a slot worker: one per directory, opened by this process only and shared by the keyed states
  * of its chains. It is a working copy of this attempt: whatever an earlier attempt left is deleted at open, and all of it
  * at close. So nothing is synced to disk; durability is the snapshot.
+ *
+ * Most jobs never fill their memory: LMDB is loaded (a third of what it costs to start a slot) and opened when the first
+ * page goes to disk.
  */
 import { rmSync, mkdirSync } from 'node:fs'
-import { open } from 'lmdb'
+import { createRequire } from 'node:module'
 import type { RootDatabase } from 'lmdb'
 import { assert } from '../../core/assert.ts'
 import { storageError } from './storage-error.ts'
 
 export interface Environment {
+  /** Opened when it is first asked for. Throws DISK_FULL or STORAGE_FAILED then. */
   readonly database: RootDatabase<Uint8Array, Uint8Array>
   /** Tells apart the keyed states that share the environment. */
   readonly owner: number
@@ -17,7 +21,7 @@ export interface Environment {
 }
 
 interface Shared {
-  readonly database: RootDatabase<Uint8Array, Uint8Array>
+  database: RootDatabase<Uint8Array, Uint8Array> | undefined
   nextOwner: number
   users: number
 }
@@ -28,7 +32,7 @@ const maxOwners = 0xffff
 export function openEnvironment(directory: string): Environment {
   let shared = byDirectory.get(directory)
   if (shared === undefined) {
-    shared = { database: openFresh(directory), nextOwner: 0, users: 0 }
+    shared = { database: undefined, nextOwner: 0, users: 0 }
     byDirectory.set(directory, shared)
   }
   shared.users++
@@ -36,13 +40,16 @@ export function openEnvironment(directory: string): Environment {
   const opened = shared
   let released = false
   return {
-    database: opened.database,
+    get database() {
+      return (opened.database ??= openFresh(directory))
+    },
     owner: opened.nextOwner++,
     release() {
       if (released) return
       released = true
       if (--opened.users > 0) return
       byDirectory.delete(directory)
+      if (opened.database === undefined) return
       // The files go at once (they stay readable to those who have them open); `close` waits for writes under way, which
       // may fail when the disk is full: nobody needs them any more.
       removeFiles(directory)
@@ -53,6 +60,7 @@ export function openEnvironment(directory: string): Environment {
 
 function openFresh(directory: string): RootDatabase<Uint8Array, Uint8Array> {
   try {
+    const { open } = createRequire(import.meta.url)('lmdb') as typeof import('lmdb')
     removeFiles(directory)
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     return open<Uint8Array, Uint8Array>({

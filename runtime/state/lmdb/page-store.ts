@@ -10,11 +10,14 @@ import type { PageStore } from '../memory/page-store.ts'
 import type { Environment } from './environment.ts'
 import { storageError } from './storage-error.ts'
 
+const keyBytes = 26
 const what = 'cannot move keyed state to disk'
 
 export class LmdbPageStore implements PageStore {
   readonly #environment: Environment
   readonly #maxWaiting: number
+  /** A read is over when it returns; its key can be used again. */
+  readonly #readKey = new DataView(new ArrayBuffer(keyBytes))
   readonly #waiting = new Map<Page, Uint8Array>()
   #waitingBytes = 0
   #failure: FlinkError | undefined
@@ -55,7 +58,7 @@ export class LmdbPageStore implements PageStore {
     if (waiting !== undefined) return waiting
     let blob: Uint8Array | undefined
     try {
-      blob = this.#environment.database.getBinary(this.#key(page))
+      blob = this.#environment.database.getBinary(this.#key(page, this.#readKey))
     } catch (error) {
       throw storageError(error, 'cannot read keyed state back from disk')
     }
@@ -113,16 +116,14 @@ export class LmdbPageStore implements PageStore {
   }
 
   /** Neighbours by state, key group, namespace and hash are neighbours on disk. */
-  #key(page: Page): Uint8Array {
+  #key(page: Page, view = new DataView(new ArrayBuffer(keyBytes))): Uint8Array {
     const { root } = page
-    const bytes = new Uint8Array(26)
-    const view = new DataView(bytes.buffer)
     view.setUint16(0, this.#environment.owner)
     view.setUint16(2, root.table.number)
     view.setUint16(4, root.keyGroup)
     view.setFloat64(6, root.namespace)
     view.setUint32(14, page.prefix)
     view.setFloat64(18, page.id)
-    return bytes
+    return new Uint8Array(view.buffer)
   }
 }

@@ -123,15 +123,13 @@ export class PagedState implements KeyedStateBackend {
 }
 
 function restoreValues(table: PagedValueTable, keyGroup: number, section: Section): void {
-  const { keys, values } = decodeValues(section.body)
+  const { keys, values } = decodeValues(section)
   for (let i = 0; i < keys.length; i++) table.restore(section.namespace, keyGroup, keys[i], values[i])
 }
 
 function restoreMaps(table: PagedMapTable, keyGroup: number, section: Section): void {
-  const { keys, sizes, fields, values } = decodeMaps(section.body)
-  let at = 0
-  for (let i = 0; i < keys.length; i++) {
-    for (let n = sizes[i] as number; n > 0; n--, at++) table.restore(section.namespace, keyGroup, keys[i], fields[at], values[at])
+  for (const { key, fields, values } of decodeMaps(section)) {
+    for (let i = 0; i < fields.length; i++) table.restore(section.namespace, keyGroup, key, fields[i], values[i])
   }
 }
 

@@ -255,16 +255,14 @@ function fill(page: Page, blob: Uint8Array): Entries {
   const entries: Entries = new Map()
   page.entries = entries
   if (page.root.table.kind === 'value') {
-    const { keys, values } = decodeValues(section.body)
+    const { keys, values } = decodeValues(section)
     for (let i = 0; i < keys.length; i++) setValue(page, entries, canonicalKey(keys[i]), keys[i], values[i])
     return entries
   }
-  const { keys, sizes, fields, values } = decodeMaps(section.body)
-  let at = 0
-  for (let i = 0; i < keys.length; i++) {
+  for (const { key, fields, values } of decodeMaps(section)) {
     const map: Fields = new Map()
-    for (let n = sizes[i] as number; n > 0; n--, at++) map.set(canonicalKey(fields[at]), new Entry(fields[at], values[at]))
-    entries.set(canonicalKey(keys[i]), new Entry(keys[i], map))
+    for (let i = 0; i < fields.length; i++) map.set(canonicalKey(fields[i]), new Entry(fields[i], values[i]))
+    entries.set(canonicalKey(key), new Entry(key, map))
   }
   return entries
 }

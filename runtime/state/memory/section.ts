@@ -4,34 +4,60 @@
  * key group): a header and any number of sections.
  *
  *   block    u8 format version | u8 kind (0 values, 1 maps) | section...
- *   section  f64 namespace | u32 count | u32 body length | u32 crc32 of the body | body
- *   body     values: entries(key, value)
- *            maps:   u32 length | entries(key, how many fields) | entries(field, value)
+ *   section  f64 namespace | u32 count | u32 body length | u32 crc32 of the body | u32 encoding | body
+ *   body     in columns (0)  values: entries(key, value)
+ *                            maps:   u32 length | entries(key, how many fields) | entries(field, value)
+ *            plain (1)       values: value([key, value, key, value, ...])
+ *                            maps:   value([key, [field, value, ...], ...])
  *
- * Numbers are little endian; `entries` is the codec's entry encoding.
+ * Numbers are little endian; `entries` is the codec's entry encoding, `value` that of one value. Columns cost about 10 us
+ * whatever is in them, so a page of a few entries is written plainly.
  */
 import { FlinkError } from '../../core/errors.ts'
 import { assert } from '../../core/assert.ts'
 import type { Namespace } from '../../operators/keyed-state.ts'
 import { crc32 } from '../../codec/checksum.ts'
-import { decodeEntries, encodeEntries } from '../../codec/value-codec.ts'
+import { decodeEntries, decodeValue, encodeEntries, encodeValue } from '../../codec/value-codec.ts'
 import { keysOf, mapsOf } from './page.ts'
-import type { Fields, Page, TableKind } from './page.ts'
+import type { Entries, Fields, Page, TableKind } from './page.ts'
 
 const blockVersion = 1
-const sectionHeader = 20
+const sectionHeader = 24
+const columns = 0
+const plain = 1
+/** Up to so many entries a section is plain. */
+const fewEntries = 16
 const kindCodes = { value: 0, map: 1 } as const
 
 export interface Section {
   readonly namespace: Namespace
   /** Keys in a value section, fields in a map section. */
   readonly count: number
+  readonly encoding: number
   readonly body: Uint8Array
 }
 
 export function encodeSection(page: Page): Uint8Array {
   assert(page.entries !== undefined, 'an evicted page is encoded')
-  return section(page.root.namespace, page.count, page.root.table.kind === 'value' ? valueBody(page) : mapBody(page))
+  const { namespace, table } = page.root
+  if (page.count <= fewEntries) return section(namespace, page.count, plain, [encodeValue(table.kind === 'value' ? plainValues(page) : plainMaps(page), `state "${table.name}"`)])
+  return section(namespace, page.count, columns, table.kind === 'value' ? valueBody(page) : mapBody(page))
+}
+
+function plainValues(page: Page): unknown[] {
+  const flat: unknown[] = []
+  for (const [canonical, value] of page.entries as Entries) flat.push(page.keys?.has(canonical) ? page.keys.get(canonical) : canonical, value)
+  return flat
+}
+
+function plainMaps(page: Page): unknown[] {
+  const flat: unknown[] = []
+  for (const [, entry] of mapsOf(page)) {
+    const fields: unknown[] = []
+    for (const field of (entry.value as Fields).values()) fields.push(field.key, field.value)
+    flat.push(entry.key, fields)
+  }
+  return flat
 }
 
 function valueBody(page: Page): Uint8Array[] {
@@ -60,7 +86,7 @@ function mapBody(page: Page): Uint8Array[] {
   return [length, owners, encodeEntries(fields, values, what)]
 }
 
-function section(namespace: Namespace, count: number, parts: readonly Uint8Array[]): Uint8Array {
+function section(namespace: Namespace, count: number, encoding: number, parts: readonly Uint8Array[]): Uint8Array {
   let length = sectionHeader
   for (const part of parts) length += part.length
   const bytes = new Uint8Array(length)
@@ -74,20 +100,43 @@ function section(namespace: Namespace, count: number, parts: readonly Uint8Array
   view.setUint32(8, count, true)
   view.setUint32(12, length - sectionHeader, true)
   view.setUint32(16, crc32(bytes.subarray(sectionHeader)), true)
+  view.setUint32(20, encoding, true)
   return bytes
 }
 
 /** The keys and values of a value section. */
-export function decodeValues(body: Uint8Array): { readonly keys: readonly unknown[]; readonly values: readonly unknown[] } {
-  return decodeEntries(body)
+export function decodeValues({ encoding, body }: Section): { readonly keys: readonly unknown[]; readonly values: readonly unknown[] } {
+  return encoding === plain ? pairs(decodeValue(body) as unknown[]) : decodeEntries(body)
 }
 
-/** The keys of a map section, how many fields each has, and the fields and values of all of them in order. */
-export function decodeMaps(body: Uint8Array): { readonly keys: readonly unknown[]; readonly sizes: readonly unknown[]; readonly fields: readonly unknown[]; readonly values: readonly unknown[] } {
+/** The keys of a map section, and the fields and values of each. */
+export function decodeMaps({ encoding, body }: Section): { readonly key: unknown; readonly fields: readonly unknown[]; readonly values: readonly unknown[] }[] {
+  if (encoding === plain) {
+    const { keys, values } = pairs(decodeValue(body) as unknown[])
+    return keys.map((key, i) => {
+      const fields = pairs(values[i] as unknown[])
+      return { key, fields: fields.keys, values: fields.values }
+    })
+  }
   const length = new DataView(body.buffer, body.byteOffset, 4).getUint32(0, true)
   const owners = decodeEntries(body.subarray(4, 4 + length))
-  const { keys: fields, values } = decodeEntries(body.subarray(4 + length))
-  return { keys: owners.keys, sizes: owners.values, fields, values }
+  const all = decodeEntries(body.subarray(4 + length))
+  let at = 0
+  return owners.keys.map((key, i) => {
+    const from = at
+    at += owners.values[i] as number
+    return { key, fields: all.keys.slice(from, at), values: all.values.slice(from, at) }
+  })
+}
+
+function pairs(flat: readonly unknown[]): { keys: unknown[]; values: unknown[] } {
+  const keys: unknown[] = []
+  const values: unknown[] = []
+  for (let i = 0; i < flat.length; i += 2) {
+    keys.push(flat[i])
+    values.push(flat[i + 1])
+  }
+  return { keys, values }
 }
 
 /** Reads back one section, for example from LMDB, which does not notice a flipped bit by itself. */
@@ -98,7 +147,9 @@ export function readSection(bytes: Uint8Array, at: number, where: string): { rea
   if (next > bytes.length) throw damaged(where, 'a section is cut off')
   const body = bytes.subarray(at + sectionHeader, next)
   if (crc32(body) !== view.getUint32(at + 16, true)) throw damaged(where, 'the checksum of a section does not match')
-  return { section: { namespace: view.getFloat64(at, true), count: view.getUint32(at + 8, true), body }, next }
+  const encoding = view.getUint32(at + 20, true)
+  if (encoding !== columns && encoding !== plain) throw damaged(where, `a section has unknown encoding ${encoding}`)
+  return { section: { namespace: view.getFloat64(at, true), count: view.getUint32(at + 8, true), encoding, body }, next }
 }
 
 export function joinBlock(kind: TableKind, sections: readonly Uint8Array[]): Uint8Array {

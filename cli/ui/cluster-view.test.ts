@@ -43,6 +43,13 @@ describe('the fold', () => {
     expect(restarted.job!.vertices[0]!.subtasks[0]!.rates.recordsOut).toBe(100)
   })
 
+  test('a JobManager that comes back does not make the job forget its past', () => {
+    const back = fold([...story, ...events([5_000, { kind: 'clusterStarted', clusterId: 'c1', epoch: 2 }], [5_010, { kind: 'jobSubmitted', jobId, name: storyGraph.name, graph: storyGraph }])])
+    expect(back.job).toMatchObject({ submittedAt: storyStart + 120, checkpoints: { completed: 1, failed: 1 } })
+    expect(back.job!.vertices[0]!.subtasks[0]!.metrics).toBeUndefined()
+    expect(back.log.at(-2)!.text).toBe('the JobManager is back (epoch 2)')
+  })
+
   test('events of another job change nothing, and what the fold keeps is bounded', () => {
     const view = fold(story)
     const [foreign] = events([9_000, { kind: 'jobStatus', jobId: 'another', status: 'FAILED', attempt: 1 }])

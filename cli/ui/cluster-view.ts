@@ -103,7 +103,7 @@ export function foldEvent(before: ClusterView, event: RuntimeEvent): ClusterView
     case 'taskManagerLost':
       return withoutTaskManager(view, event.taskManager, event.reason)
     case 'jobSubmitted':
-      return { ...view, job: newJob(event.jobId, event.name, event.graph, event.at) }
+      return { ...view, job: submitted(view.job, newJob(event.jobId, event.name, event.graph, event.at)) }
     case 'output':
       return view
     case 'collected':
@@ -173,6 +173,13 @@ function newJob(id: string, name: string, graph: JobGraph, at: number): JobView 
       subtasks: Array.from({ length: vertex.parallelism }, () => subtask),
     })),
   }
+}
+
+/** A JobManager that came back submits its jobs again: their tasks are new, their history is not. */
+function submitted(before: JobView | undefined, job: JobView): JobView {
+  if (before?.id !== job.id) return job
+  const { submittedAt, restarts, lastFailure, checkpoints } = before
+  return { ...job, submittedAt, restarts, lastFailure, checkpoints: { ...checkpoints, inProgress: new Set() } }
 }
 
 /** Events of another job (an earlier one in the journal of a session) change nothing. */

@@ -16,7 +16,13 @@ import { FrameSplitter } from '../codec/frame-splitter.ts'
 import type { Fence } from '../core/ids.ts'
 import { dataProtocolVersion, frameType, maxFrameLength } from '../protocol/data.ts'
 import { sameToken } from '../rpc/token.ts'
-import type { SlotLinks } from './slot-links.ts'
+
+export interface SlotLinks {
+  /** Slots that send to this one, with the number of channels between. */
+  readonly producers: ReadonlyMap<number, number>
+  /** Slots that this one sends to. */
+  readonly consumers: ReadonlyMap<number, number>
+}
 
 export interface DataPlaneOptions {
   readonly clusterId: string

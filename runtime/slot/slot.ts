@@ -43,7 +43,8 @@ export class Slot {
   readonly #tasks: readonly Task[]
   /** Opened one per turn, the last of the topology first; nothing runs before all are open. */
   readonly #unopened: Task[]
-  #mails: SlotMail[] = []
+  #mails: Exclude<SlotMail, { kind: 'cancel' }>[] = []
+  #cancelled = false
   #now: Timestamp
   #nextMetrics: Timestamp
   #first = 0
@@ -81,13 +82,21 @@ export class Slot {
 
   /** Takes mail for the next turn. Frames are given up. */
   receive(mail: SlotMail): void {
-    this.#mails.push(mail)
+    // Goes ahead of everything, so that no mail that fails the slot can swallow it.
+    if (mail.kind === 'cancel') this.#cancelled = true
+    else this.#mails.push(mail)
   }
 
   /** All tasks are over and what they sent has left: the host may let the slot go. */
   get ended(): boolean {
     if (this.#state === 'running' || !this.#tasks.every(task => task.over)) return false
     return this.#state !== 'finished' || this.#tasks.every(task => task.wiring.outputs.drained)
+  }
+
+  /** Whose code runs, or ran last: it stands in front of what user code prints. */
+  get currentTask(): { readonly name: string; readonly subtask: number; readonly parallelism: number } {
+    const { ref, vertex } = this.#current
+    return { name: vertex.name, subtask: ref.subtask, parallelism: vertex.parallelism }
   }
 
   turn(): TurnResult {
@@ -110,6 +119,7 @@ export class Slot {
   }
 
   #turn(now: Timestamp): TurnResult {
+    if (this.#cancelled && this.#state !== 'gone') this.#cancel()
     const mailed = this.#handleMail(now)
     if (this.#state !== 'running') return idle
     if (this.#unopened.length > 0) {
@@ -134,8 +144,8 @@ export class Slot {
     const opening = this.#unopened.length > 0
     let handled = false
     for (const mail of mails) {
-      if (this.#state !== 'running' && mail.kind !== 'cancel' && mail.kind !== 'frame') continue
-      if (opening && mail.kind !== 'frame' && mail.kind !== 'cancel' && mail.kind !== 'linkLost') {
+      if (this.#state !== 'running' && mail.kind !== 'frame') continue
+      if (opening && mail.kind !== 'frame' && mail.kind !== 'linkLost') {
         this.#mails.push(mail)
         continue
       }
@@ -145,7 +155,7 @@ export class Slot {
     return handled
   }
 
-  #handle(mail: SlotMail, now: Timestamp): void {
+  #handle(mail: Exclude<SlotMail, { kind: 'cancel' }>, now: Timestamp): void {
     switch (mail.kind) {
       case 'frame':
         return this.#frame(mail.frame)
@@ -161,12 +171,14 @@ export class Slot {
         return this.#forEach(task => this.#hasSource(task, mail) && task.noMoreSplits(mail.operatorId))
       case 'linkLost':
         return this.#linkLost(mail.from, mail.reason)
-      case 'cancel':
-        for (const task of this.#tasks) task.cancel()
-        this.#unopened.length = 0
-        this.#mails = []
-        this.#state = 'gone'
     }
+  }
+
+  #cancel(): void {
+    this.#state = 'gone'
+    this.#unopened.length = 0
+    this.#mails = []
+    for (const task of this.#tasks) task.cancel()
   }
 
   #hasSource(task: Task, { operatorId, subtask }: { readonly operatorId: string; readonly subtask: number }): boolean {

@@ -100,8 +100,9 @@ export class WorkerSlot implements SlotRunner {
   }
 }
 
+const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
 /** The entry of all our worker threads. */
-export const slotWorkerUrl = new URL(import.meta.url.endsWith('.ts') ? './slot-worker-main.ts' : './slot-worker-main.js', import.meta.url)
+export const slotWorkerUrl = new URL(`./slot-worker-main.${extension}`, import.meta.url)
 
 function workerError(error: unknown): ErrorData {
   const { code, message, stack } = error as { code?: string; message?: string; stack?: string }

@@ -1,12 +1,6 @@
 /** Which slots a slot exchanges frames with, and over how many channels: read off the execution plan. */
 import type { ExecutionPlan } from '../graph/job-graph.ts'
-
-export interface SlotLinks {
-  /** Slots that send to this one, with the number of channels between. */
-  readonly producers: ReadonlyMap<number, number>
-  /** Slots that this one sends to. */
-  readonly consumers: ReadonlyMap<number, number>
-}
+import type { SlotLinks } from '../network/data-plane.ts'
 
 export function linksOf(plan: ExecutionPlan, slot: number): SlotLinks {
   const slotOf = slotsBySubtask(plan)

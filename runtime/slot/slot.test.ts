@@ -200,6 +200,26 @@ test('a task that throws fails with its line, closes, and stops its slot', () =>
   expect(network.slots.every(slot => slot.ended)).toBe(true)
 })
 
+test('a cancel is heard even if the mail before it fails the slot', () => {
+  const network = new TestNetwork(pipeline({ records: Infinity }))
+  network.run(() => network.collected.length > 10)
+  network.slots[0]!.receive({ kind: 'linkLost', from: 1, reason: 'the process was killed' })
+  network.slots[0]!.receive({ kind: 'frame', from: 1, frame: Uint8Array.of(1, 2, 3) })
+  network.slots[0]!.receive({ kind: 'cancel' })
+  network.turn(0)
+  expect(['source0', 'count0', 'sink0'].map(task => network.statuses.get(task))).toEqual(['CANCELED', 'CANCELED', 'CANCELED'])
+  expect(network.slots[0]!.ended).toBe(true)
+})
+
+test('damaged frames fail the slot and not user code', () => {
+  const network = new TestNetwork(pipeline({ records: Infinity }))
+  network.run(() => network.collected.length > 10)
+  network.slots[0]!.receive({ kind: 'frame', from: 1, frame: Uint8Array.of(0xc1, 2, 3) })
+  network.turn(0)
+  const failures = network.reports.flatMap(({ report }) => (report.kind === 'status' && report.status === 'FAILED' ? [report.error?.code] : []))
+  expect(failures).toEqual(['JOB_FAILED'])
+})
+
 test('a lost connection fails a task that needs it', () => {
   const network = new TestNetwork(pipeline({ records: Infinity }))
   network.run(() => network.collected.length > 10)

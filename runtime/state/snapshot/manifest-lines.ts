@@ -1,14 +1,57 @@
-/** The strict reader of a manifest's lines: every field is checked, and a name must stay inside the directory. */
+/** What a manifest says, and the strict reader of its lines: every field is checked, and a name must stay inside the directory. */
 import { FlinkError } from '../../core/errors.ts'
 import type { SourcePosition } from '../../core/errors.ts'
 import { corrupt } from './snapshot-file.ts'
-import type { Manifest, ManifestOperator, ManifestState, ManifestSubtask } from './manifest.ts'
+import type { CheckpointKind } from '../../core/batch.ts'
+import type { Timestamp } from '../../core/time.ts'
 
 export const manifestVersion = 1
 const file = '_metadata'
 const checkpointKinds = ['checkpoint', 'savepoint', 'stop', 'stop-drain'] as const
 const hex64 = /^[0-9a-f]{64}$/
 const namePattern = /^[a-z0-9._/-]+$/
+
+export interface Manifest {
+  readonly jobId: string
+  readonly jobName: string
+  readonly graphHash: string
+  readonly checkpointId: number
+  readonly kind: CheckpointKind
+  /** When it was triggered and when it was complete; epoch ms. */
+  readonly triggeredAt: Timestamp
+  readonly completedAt: Timestamp
+  readonly operators: readonly ManifestOperator[]
+  /** States of split enumerators and the like, by operator id. */
+  readonly coordinators: readonly { readonly operatorId: string; readonly state: Uint8Array }[]
+}
+
+export interface ManifestOperator {
+  readonly id: string
+  readonly name: string
+  readonly uid?: string
+  /** What it is, as in the job graph: `map`, `window`, `sink`. */
+  readonly kind: string
+  /** Where the user wrote it. */
+  readonly at?: SourcePosition
+  readonly parallelism: number
+  readonly maxParallelism: number
+  readonly states: readonly ManifestState[]
+  /** By subtask. */
+  readonly subtasks: readonly ManifestSubtask[]
+}
+
+export interface ManifestState {
+  readonly name: string
+  readonly kind: 'keyed' | 'list'
+}
+
+export type ManifestSubtask =
+  /** `name` is relative to the manifest's directory. Operators of one chain share a file. */
+  | { readonly kind: 'file'; readonly name: string; readonly bytes: number; readonly sha256: string }
+  /** Took part without having state. */
+  | { readonly kind: 'empty' }
+  /** Had reached its end and left nothing. */
+  | { readonly kind: 'finished' }
 
 export interface Header {
   readonly header: Omit<Manifest, 'operators' | 'coordinators'>

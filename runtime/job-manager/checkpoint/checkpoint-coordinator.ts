@@ -74,7 +74,7 @@ export type CheckpointCommand =
   /** No longer retained: its files may go. */
   | { readonly kind: 'subsume'; readonly checkpoint: CompletedCheckpoint }
   | { readonly kind: 'answer'; readonly requestId: string; readonly result: SnapshotResult }
-  /** Too many failures in a row, or a stop that failed halfway: the attempt must end. */
+  /** Too many failures in a row, or a stop with drain that failed halfway: the attempt must end. */
   | { readonly kind: 'failAttempt'; readonly error: ErrorData }
   /** The job's last snapshot is durable; tasks finish now, and nothing may restart them. */
   | { readonly kind: 'stopped'; readonly path: string }
@@ -121,6 +121,11 @@ interface Pending {
 export const maxQueuedRequests = 16
 /** Until a final checkpoint that failed is tried again. */
 const finalRetryDelay: Millis = 1_000
+/**
+ * How long tasks that have ended get to finish before another final checkpoint is begun: the last one may have covered
+ * them, which only they know when their report crossed its barrier.
+ */
+const settleTime: Millis = 20
 
 export class CheckpointCoordinator {
   readonly #options: CheckpointCoordinatorOptions
@@ -220,7 +225,7 @@ export class CheckpointCoordinator {
         const pending = this.#pendingIn(event.checkpointId, 'coordinators')
         if (!pending || !this.#options.coordinators.includes(event.operatorId)) return
         pending.coordinatorStates.set(event.operatorId, event.state)
-        if (pending.coordinatorStates.size === this.#options.coordinators.length) this.#trigger(pending)
+        if (pending.coordinatorStates.size === this.#options.coordinators.length) this.#trigger(pending, now)
         return
       }
       case 'acknowledge': {
@@ -267,7 +272,7 @@ export class CheckpointCoordinator {
     const { interval } = this.#options.config
     if (!wasReady && this.#ready() && interval !== undefined && this.#nextPeriodicAt === Infinity) this.#nextPeriodicAt = now + interval
     // It finished before the barrier reached it. Without it the same snapshot can be taken at once: no failure, a new plan.
-    if (status === 'FINISHED' && this.#pending?.stage === 'tasks' && this.#pending.waiting.has(task)) this.#startOver(this.#pending)
+    if (status === 'FINISHED' && this.#pending?.stage === 'tasks' && this.#pending.waiting.has(task)) this.#startOver(this.#pending, now)
   }
 
   #request(event: Extract<CheckpointEvent, { kind: 'request' }>, now: Timestamp): void {
@@ -343,11 +348,11 @@ export class CheckpointCoordinator {
     }
     this.#pending = pending
     this.#commands.push({ kind: 'begin', checkpointId: pending.id, checkpointKind: pending.checkpointKind, directory: request?.directory, nextCheckpointId: this.#nextId })
-    if (this.#options.coordinators.length === 0) this.#trigger(pending)
+    if (this.#options.coordinators.length === 0) this.#trigger(pending, now)
   }
 
-  #trigger(pending: Pending): void {
-    if (!this.#ready()) return this.#startOver(pending)
+  #trigger(pending: Pending, now: Timestamp): void {
+    if (!this.#ready()) return this.#startOver(pending, now)
     const finished = new Set<number>()
     const expected: number[] = []
     this.#tasks.forEach((status, task) => (status === 'FINISHED' ? finished.add(task) : expected.push(task)))
@@ -383,6 +388,7 @@ export class CheckpointCoordinator {
     const checkpoint: CompletedCheckpoint = { id, kind: checkpointKind, path: event.path, triggeredAt, completedAt: now, bytes: event.bytes }
     this.#pending = undefined
     this.#notBefore = now + this.#options.config.minPause
+    this.#finalNotBefore = now + settleTime
     this.#commands.push({ kind: 'completed', checkpoint })
     if (checkpointKind !== 'savepoint') {
       for (const task of checkpointKind === 'checkpoint' ? pending.ended : this.#ended) this.#covered.add(task)
@@ -413,10 +419,11 @@ export class CheckpointCoordinator {
     this.#commands.push({ kind: 'aborted', checkpointId, checkpointKind, reason, triggered: pending.stage !== 'coordinators' })
   }
 
-  #startOver(pending: Pending): void {
+  #startOver(pending: Pending, now: Timestamp): void {
     this.#abort(pending, 'a task finished before its barrier')
+    this.#finalNotBefore = now + settleTime
     if (pending.request) this.#requests.unshift(pending.request)
-    else this.#again = true
+    else this.#again = this.#tasks.some((status, task) => status !== 'FINISHED' && !this.#ended.has(task))
   }
 
   /** A failure that counts: declined, expired, or not to be written (C8). Savepoints never count. */
@@ -427,10 +434,11 @@ export class CheckpointCoordinator {
     if (pending.request) this.#answerFailure(pending.request.requestId, pending.checkpointKind, cause.message, cause)
     switch (pending.checkpointKind) {
       case 'savepoint':
-        return
+      // Tasks that have stopped go on when they hear that it was given up.
       case 'stop':
+        return
       case 'stop-drain':
-        // Sources may have stopped already (and with drain, event time has ended): only a restart brings the job back.
+        // Event time may have ended already, and cannot be taken back: only a restart brings the job back.
         this.#active = false
         this.#commands.push({ kind: 'failAttempt', error: { ...cause, code: 'SAVEPOINT_FAILED', message: `stop with savepoint failed: ${cause.message}` } })
         return

@@ -73,6 +73,8 @@ export interface JobSubmission {
 /** Jobs that run at once; and jobs that are over and still listed, oldest forgotten first. */
 const maxJobs = 100
 const keptFinishedJobs = 50
+/** Messages that come by the thousand and are only passed on. */
+const onlyTold: ReadonlySet<FromTaskManager['kind']> = new Set<FromTaskManager['kind']>(['heartbeat', 'metrics', 'print', 'collect', 'log'])
 /** Reasons of ended TaskManagers that are remembered. */
 const maxEndings = 100
 
@@ -88,6 +90,7 @@ export class JobManager {
   /** Run to completion: what happens while something is being handled waits. */
   readonly #queue: (() => void)[] = []
   #busy = false
+  #moved = false
   readonly #endings = new Map<string, ErrorData>()
   #epoch = 0
   #staleMessages = 0
@@ -149,7 +152,7 @@ export class JobManager {
       if (taskManager !== undefined && job) return job.onMessage(taskManager, message)
       if (taskManager !== undefined && message.kind === 'log') return this.#event({ kind: 'output', jobId: message.jobId, stream: message.stream, text: message.text })
       this.#staleMessages++
-    })
+    }, onlyTold.has(message.kind))
   }
 
   onClosed(connection: number): void {
@@ -255,8 +258,10 @@ export class JobManager {
 
   // --- inside ---
 
-  #later(work: () => void): void {
+  /** `quiet`: decides nothing, so what was waited for stays the same. */
+  #later(work: () => void, quiet = false): void {
     this.#queue.push(work)
+    if (!quiet) this.#moved = true
     if (this.#busy) return
     this.#busy = true
     try {
@@ -264,6 +269,8 @@ export class JobManager {
     } finally {
       this.#busy = false
     }
+    if (!this.#moved) return
+    this.#moved = false
     this.#ports.wakeAt(this.nextWakeAt())
   }
 

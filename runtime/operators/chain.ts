@@ -32,7 +32,7 @@ export interface ChainContext {
   now(): Timestamp
   /** Where an operator's output leaves the chain; undefined if nothing reads it there. */
   output(operator: number, tag: string | undefined): ChainOutput | undefined
-  /** The chain's keyed state; opened only when an operator asks for it. */
+  /** The chain's keyed state; opened only when an operator asks for it, which closes it. */
   keyedState(operatorId: string): KeyedStateBackend
   readonly restored: RestoredState
   requestSplit(operatorId: string): void

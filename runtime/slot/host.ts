@@ -12,7 +12,7 @@ import type { KeyedStateBackend, RestoredState } from '../operators/keyed-state.
 import type { SlotReport, SubtaskRestore } from '../protocol/slot.ts'
 
 export interface SlotHost {
-  /** Epoch ms; the slot reads it once per turn. */
+  /** Epoch ms; the slot reads it once per turn, and once when it is built. */
   now(): Timestamp
   /** Uniform in [0, 1): only for choices that may differ between runs, such as where a rebalance begins. */
   random(): number

@@ -102,7 +102,7 @@ export class JobManager {
     this.#store = new JobStore(ports.files, `${options.projectDirectory}/.flink-ts/jobs`)
     this.#resources = new ResourceManager(options)
     this.#jobPorts = {
-      now: () => ports.now(),
+      now: () => this.now(),
       random: () => ports.random(),
       files: ports.files,
       snapshots: ports.snapshots,
@@ -200,7 +200,7 @@ export class JobManager {
       projectDirectory: request.projectDirectory,
       savepointPath: request.savepointPath,
       allowNonRestoredState: request.allowNonRestoredState ?? false,
-      submittedAt: this.#ports.now(),
+      submittedAt: this.now(),
     })
     this.#later(() => this.#run(submission, noProgress, false))
     return jobId
@@ -234,8 +234,9 @@ export class JobManager {
     this.#ports.shutdown()
   }
 
+  /** Whole ms: times and lengths in Flink's JSON are integers. */
   now(): Timestamp {
-    return this.#ports.now()
+    return Math.floor(this.#ports.now())
   }
   get epoch(): number {
     return this.#epoch
@@ -275,7 +276,7 @@ export class JobManager {
   }
 
   #event(body: RuntimeEventBody): void {
-    this.#ports.journal.append(this.#ports.now(), body)
+    this.#ports.journal.append(this.now(), body)
   }
 
   #send(taskManager: string, message: ToTaskManager): void {
@@ -284,7 +285,7 @@ export class JobManager {
   }
 
   #resource(event: ResourceEvent): void {
-    for (const command of this.#resources.handle(event, this.#ports.now())) this.#doResource(command)
+    for (const command of this.#resources.handle(event, this.now())) this.#doResource(command)
   }
 
   #doResource(command: ResourceCommand): void {

@@ -155,6 +155,14 @@ describe("Flink's shapes", () => {
     expect(await client.taskManager('tm-1')).toMatchObject({ freeSlots: 0, allocatedSlots: [{ index: 0, jobId: jobid }, { index: 1, jobId: jobid }] })
   })
 
+  test("times are whole numbers, as Flink's clients expect, whatever the clock gives", async () => {
+    cluster.now += 0.75
+    cluster.connect('a', 2)
+    const { jobid } = await submit()
+    const job = await client.job(jobid)
+    expect([job.now, job['start-time'], job.duration, job.timestamps.RUNNING, job.vertices[0]?.['start-time']].map(Number.isInteger)).toEqual([true, true, true, true, true])
+  })
+
   test('/v1 may be left out', async () => {
     expect((await raw('GET', '/config')).body).toEqual((await raw('GET', '/v1/config')).body)
   })

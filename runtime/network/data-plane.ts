@@ -54,6 +54,11 @@ const maxQueuedBytes = 512 * 1024 * 1024
 /** Smaller frames are joined into one chunk before they are written. */
 const copiedBelow = 8 * 1024
 
+/** Half of the credits of a channel: more held back would make the consumer wait. */
+const framesWorthAWrite = 4
+const bytesWorthAWrite = 32 * 1024
+const maxTurnsWaited = 4
+
 /** The path that a slot listens on in one attempt. */
 export function attemptSocket(registered: string, fence: Fence): string {
   return `${registered}.${fence.epoch.toString(36)}.${fence.attempt.toString(36)}`
@@ -97,14 +102,19 @@ export class DataPlane {
     this.#dirty.add(link)
   }
 
-  /** Once per turn: everything that was sent in it leaves in one write per link. */
-  flush(): void {
+  /**
+   * Once per turn: what was sent leaves in one write per link. `more`: the next turn follows at once, so a little may wait
+   * for it, because each write wakes up another process.
+   */
+  flush(more = false): void {
     if (this.#dirty.size === 0) return
     for (const link of this.#dirty) {
+      if (more && link.queue.length < framesWorthAWrite && link.queuedBytes < bytesWorthAWrite && ++link.turnsWaited < maxTurnsWaited) continue
+      link.turnsWaited = 0
+      this.#dirty.delete(link)
       if (link.socket !== undefined) this.#write(link, link.socket)
       if (link.queuedBytes + (link.socket?.writableLength ?? 0) > maxQueuedBytes) this.#lose(link, 'it does not take what is sent to it')
     }
-    this.#dirty.clear()
   }
 
   /** Ends in good order: resolves when everything sent has been taken and the consumers have closed. */
@@ -329,6 +339,7 @@ class Link {
   socket: Socket | undefined
   queue: Uint8Array[] = []
   queuedBytes = 0
+  turnsWaited = 0
   retry: NodeJS.Timeout | undefined
   onClosed: (() => void) | undefined
 

@@ -171,7 +171,7 @@ class SlotRun {
     // Whoever takes what was printed, or writes the snapshot, is behind: wait for word from there.
     if (this.#underWay.output > maxUnderWay.output || this.#underWay.snapshot > maxUnderWay.snapshot) return
     const result = this.#slot.turn()
-    this.#network.flush()
+    this.#network.flush(result.kind === 'more' && !this.#slot.ended)
     this.#postReports()
     if (this.#slot.ended) return this.#end()
     if (result.kind === 'more') return this.#schedule()

@@ -16,6 +16,7 @@ import {
   removeSocketDirectory, socketDirectoryAt, writeClusterFile, type ProjectDirectories,
 } from './cluster-directory.ts'
 import type { JobManagerBootstrap, ProcessEvent, RootLine, TaskManagersSpec } from './process-events.ts'
+import { checkOpenFiles } from './open-files.ts'
 import { identityOf, isAlive, ownIdentity } from './process-identity.ts'
 import { Supervisor, type ProcessSpec } from './supervisor.ts'
 import { jobManagerName, removeStateOf, startTaskManagers, stopAll } from './task-managers.ts'
@@ -71,10 +72,11 @@ export interface ClusterInfo {
 /**
  * Starts a cluster. Returns at once, with all processes on their way.
  *
- * @throws {FlinkError} PROJECT_BUSY, SOCKET_PATH_TOO_LONG, STORAGE_FAILED
+ * @throws {FlinkError} PROJECT_BUSY, SOCKET_PATH_TOO_LONG, STORAGE_FAILED, NOT_ENOUGH_SLOTS (too few open files allowed)
  */
 export function startLocalCluster(options: LocalClusterOptions): LocalCluster {
   const { projectDirectory, detached } = options
+  checkOpenFiles(options.taskManagers, options.slotsPerTaskManager)
   const directories = createProjectDirectories(projectDirectory)
   const clusterId = newClusterId()
   const lock = lockProject(directories, ownIdentity(), clusterId)

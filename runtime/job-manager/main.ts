@@ -33,7 +33,6 @@ const lifeLine = await openLifeLine<JobManagerBootstrap>(known => {
 const { bootstrap } = lifeLine
 const { clusterId, token, projectDirectory, detached } = bootstrap
 const sockets = socketDirectoryAt(bootstrap.socketDirectory)
-const directories = projectDirectories(projectDirectory)
 
 let stopping = false
 

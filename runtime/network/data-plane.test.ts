@@ -72,6 +72,25 @@ test('frames go from producer to consumer and credits back, whoever starts first
   expect(await producer.until(2)).toEqual(['1: credit on 0 4', '1: credit on 0 2'])
 })
 
+test('a busy slot holds a little back for a few turns, never more than half of the credits', async () => {
+  const consumer = plane(1, { producers: { 0: 1 } })
+  const producer = plane(0, { consumers: { 1: 1 } })
+  producer.send(1, watermark(0, 0))
+  await consumer.until(1)
+  const turn = (...frames: Uint8Array[]) => {
+    for (const frame of frames) producer.dataPlane.send(1, frame)
+    producer.dataPlane.flush(true)
+  }
+  // One frame leaves with the fourth turn; the idle flush of a later one would be the only other way.
+  turn(watermark(0, 1))
+  for (let i = 0; i < 3; i++) turn()
+  expect((await consumer.until(2)).at(-1)).toBe('0: watermark on 0 1')
+  turn(...[2, 3, 4, 5].map(at => watermark(0, at)))
+  expect((await consumer.until(6)).at(-1)).toBe('0: watermark on 0 5')
+  turn(records(0, 40_000))
+  expect((await consumer.until(7)).at(-1)).toBe('0: records on 0 40000 bytes')
+})
+
 test('two slots that send to each other keep records and credits apart', async () => {
   const a = plane(0, { producers: { 1: 1 }, consumers: { 1: 1 } })
   const b = plane(1, { producers: { 0: 1 }, consumers: { 0: 1 } })

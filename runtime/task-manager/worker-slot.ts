@@ -11,8 +11,8 @@ import type { RunningSlot, SlotEvents, SlotRunner } from './slot-runner.ts'
 
 /** The next worker waits until the job has started, not to take the cores away from it. */
 const warmAfterMs = 2_000
-/** And when a job ends, until that was told. */
-const warmAfterEndMs = 50
+/** And when a job ends: the cluster often ends with it. */
+const warmAfterEndMs = 500
 /** A thread that was told to end and does not sits in a blocking call of user code. */
 const terminateGraceMs = 2_000
 

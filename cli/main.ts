@@ -5,7 +5,7 @@
 import { enableCompileCache } from 'node:module'
 import { FlinkError } from '../runtime/core/errors.ts'
 import { packageDirectory, packageManifest } from './bundle/installation.ts'
-import { didYouMean } from './output/did-you-mean.ts'
+import { didYouMean } from '../runtime/core/did-you-mean.ts'
 
 export async function main(argv: readonly string[]): Promise<void> {
   // A reader that has seen enough (`| head`) is no error.

@@ -9,7 +9,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { context, type BuildFailure, type Location, type Message, type Metafile, type Plugin } from 'esbuild'
 import { FlinkError, type SourcePosition } from '../../runtime/core/errors.ts'
-import { didYouMean } from '../output/did-you-mean.ts'
+import { didYouMean } from '../../runtime/core/did-you-mean.ts'
 import { entryUrl, publicEntries } from './installation.ts'
 
 export interface JobBundle {

@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, extname, join, relative, resolve } from 'node:path'
 import { FlinkError } from '../../runtime/core/errors.ts'
-import { didYouMean } from '../output/did-you-mean.ts'
+import { didYouMean } from '../../runtime/core/did-you-mean.ts'
 
 const extensions = new Set(['.ts', '.mts', '.tsx', '.js', '.mjs', '.jsx'])
 

@@ -1,6 +1,6 @@
 import { Args, Help as OclifHelp } from '@oclif/core'
 import { FlinkError } from '../../runtime/core/errors.ts'
-import { didYouMean } from '../output/did-you-mean.ts'
+import { didYouMean } from '../../runtime/core/did-you-mean.ts'
 import { FlinkCommand } from './command.ts'
 
 /** Pages that belong to no command. */

@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest'
 import stringWidth from 'string-width'
 import { codeFrame } from './code-frame.ts'
 import { plain } from './colour.ts'
-import { didYouMean } from './did-you-mean.ts'
 import { eventToJsonLine, toJsonLine } from './json-lines.ts'
 import { LineLogger } from './line-logger.ts'
 import { pad, sanitiseLine, sanitiseText, truncate } from './sanitise.ts'
@@ -54,13 +53,6 @@ test('numbers are short and keep their unit', () => {
   ])
   expect(formatEventTime(Date.parse('2001-01-01T00:10:00Z'))).toBe('2001-01-01 00:10:00')
   expect(formatEventTime(1e18)).toBe('1000000000000000000')
-})
-
-test('a mistyped name finds its neighbour, and only a near one', () => {
-  const commands = ['run', 'new', 'list', 'savepoint', 'cancel', 'stop', 'explain']
-  expect(['rnu', 'savepiont', 'cancle', 'lst', 'exlpain', 'deploy', 'x'].map(typed => didYouMean(typed, commands))).toEqual([
-    'run', 'savepoint', 'cancel', 'list', 'explain', undefined, undefined,
-  ])
 })
 
 test('a code frame shows the line, its neighbours and the column', () => {

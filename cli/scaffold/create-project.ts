@@ -5,7 +5,7 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 import { FlinkError } from '../../runtime/core/errors.ts'
-import { didYouMean } from '../output/did-you-mean.ts'
+import { didYouMean } from '../../runtime/core/did-you-mean.ts'
 
 export interface ProjectRequest {
   /** Where; relative to the working directory. */

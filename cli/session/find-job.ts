@@ -2,7 +2,7 @@
 import { FlinkError } from '../../runtime/core/errors.ts'
 import { terminalJobStatuses } from '../../runtime/metrics/event.ts'
 import type { RestJobSummary } from '../../runtime/protocol/rest.ts'
-import { didYouMean } from '../output/did-you-mean.ts'
+import { didYouMean } from '../../runtime/core/did-you-mean.ts'
 
 /** @throws {FlinkError} JOB_NOT_FOUND naming the near one; INVALID_OPTION when several are meant */
 export function findJob(jobs: readonly RestJobSummary[], named: string | undefined): RestJobSummary {

@@ -5,7 +5,7 @@
 import { FlinkError } from '../../runtime/core/errors.ts'
 import { configKeys, parseConfig, type ConfigKey } from '../../runtime/graph/config-keys.ts'
 import type { JobConfig } from '../../runtime/graph/config.ts'
-import { didYouMean } from '../output/did-you-mean.ts'
+import { didYouMean } from '../../runtime/core/did-you-mean.ts'
 
 export interface ConfigSources {
   /** `key=value`, as written; the last of several wins. */

@@ -69,6 +69,7 @@ export const refusedValues: readonly (readonly [name: string, value: unknown, at
   ['a nested accessor', { a: [{ get x() { return 1 } }] }, '.a[0].x', 'an accessor'],
   ['a symbol as a name', { a: { [Symbol('s')]: 1 } }, '.a[Symbol(s)]', 'a property with a symbol'],
   ['a hidden property', Object.defineProperty({ a: 1 }, 'h', { value: 1 }), '.h', 'a property that is not enumerable'],
+  // oxlint-disable-next-line no-sparse-arrays -- the hole is the point
   ['a hole', { a: [1, , 3] }, '.a[1]', 'a hole'],
   ['what match returns', { m: 'abc'.match(/b/) }, '.m.index', 'a property beside the items'],
   ['a function in a Map', new Map([['k', () => 1]]), '.entries[0][1]', 'a function'],

@@ -13,5 +13,5 @@ export function assert(condition: unknown, message: string): asserts condition {
 
 /** Ends a `switch` over a union: a new `kind` breaks the build where it must be handled. */
 export function unreachable(value: never): never {
-  throw new AssertionFailure(`flink-ts bug: unhandled case ${String((value as { kind?: unknown })?.kind ?? value)}`)
+  throw new AssertionFailure(`flink-ts bug: unhandled case ${(value as { kind?: string } | undefined)?.kind ?? JSON.stringify(value)}`)
 }

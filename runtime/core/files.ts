@@ -1,7 +1,7 @@
 /**
  * The file system as slots, coordinators and snapshots see it: synchronous and small, so that a slot stays a
  * deterministic machine and the simulator can put a disk with faults in its place. The real one is `node:fs`
- * (`task-manager/node-files.ts`). Paths are absolute. Errors are thrown as `FlinkError` with `DISK_FULL` or
+ * (`deploy/node-files.ts`). Paths are absolute. Errors are thrown as `FlinkError` with `DISK_FULL` or
  * `STORAGE_FAILED`; a missing file is `undefined` from `stat` and an error elsewhere.
  */
 export interface FileSystem {

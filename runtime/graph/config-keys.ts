@@ -2,6 +2,7 @@
  * The `-D` keys of a job: Flink's names where Flink has the thing. One table serves parsing, help and documentation.
  * Keys of the cluster (`taskmanager.*`, `jobmanager.*`, `rest.*`) are not the job's and not here.
  */
+import { didYouMean } from '../core/did-you-mean.ts'
 import { FlinkError } from '../core/errors.ts'
 import { formatDuration, type Millis } from '../core/time.ts'
 import { defaultJobConfig, type JobConfig, type RestartConfig } from './config.ts'
@@ -223,34 +224,9 @@ function choice<V extends string>(key: string, values: Readonly<Record<string, V
 
 const invalid = (key: string, value: string, takes: string) => new FlinkError('INVALID_OPTION', `${key}: ${JSON.stringify(value)} is not allowed`, { hint: `It takes ${takes}.` })
 
+/** Half a key is near to it as well: `state.backend`, `memory-limit`. */
 function unknownKey(key: string): FlinkError {
-  const near = nearest(key, configKeys.map(row => row.key))
+  const keys = configKeys.map(row => row.key)
+  const near = didYouMean(key, keys) ?? keys.find(candidate => candidate.endsWith(`.${key}`) || candidate.startsWith(`${key}.`))
   return new FlinkError('UNKNOWN_CONFIG_KEY', `unknown configuration key "${key}"`, near === undefined ? {} : { hint: `Did you mean "${near}"?` })
-}
-
-/** The candidate with the smallest edit distance, if it is near enough to be meant. A part at the end counts as near. */
-export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  let best: string | undefined
-  let bestDistance = Math.max(2, Math.floor(word.length / 4)) + 1
-  for (const candidate of candidates) {
-    const distance = editDistance(word, candidate)
-    if (distance < bestDistance) {
-      best = candidate
-      bestDistance = distance
-    }
-  }
-  return best ?? candidates.find(candidate => candidate.endsWith(`.${word}`) || candidate.startsWith(`${word}.`))
-}
-
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, j) => j)
-  for (let i = 1; i <= a.length; i++) {
-    const current = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const substitution = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
-      current.push(Math.min(previous[j]! + 1, current[j - 1]! + 1, substitution))
-    }
-    previous = current
-  }
-  return previous[b.length]!
 }

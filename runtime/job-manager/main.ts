@@ -67,21 +67,21 @@ function killLater(process: ProcessIdentity | undefined): void {
 
 const journal = new EventJournal()
 let wakeTimer: NodeJS.Timeout | undefined
-const now = () => performance.timeOrigin + performance.now()
+const clock = () => performance.timeOrigin + performance.now()
 const manager = new JobManager(
   { ...jobManagerDefaults, clusterId, token, projectDirectory, epoch: bootstrap.epoch },
   {
-    now,
+    now: clock,
     random: () => Math.random(),
     files: nodeFiles,
     snapshots: new SnapshotDirectory(nodeFiles),
-    coordinatorHost: new WorkerCoordinatorHost((jobId, stream, text) => journal.append(now(), { kind: 'output', jobId, stream, text })),
+    coordinatorHost: new WorkerCoordinatorHost((jobId, stream, text) => journal.append(manager.now(), { kind: 'output', jobId, stream, text })),
     journal,
     send,
     close: id => peers.get(id)?.connection.close(),
     wakeAt(at) {
       clearTimeout(wakeTimer)
-      if (at !== Infinity) wakeTimer = setTimeout(() => manager.tick(), Math.max(0, Math.min(at - now(), 2 ** 31 - 1)))
+      if (at !== Infinity) wakeTimer = setTimeout(() => manager.tick(), Math.max(0, Math.min(at - clock(), 2 ** 31 - 1)))
     },
     shutdown: () => (detached ? void stop() : tellParent({ kind: 'shutdown' })),
   },
@@ -121,7 +121,7 @@ const supervisor = new Supervisor({
     if (event.kind === 'ended') {
       removeStateOf(projectDirectory, clusterId, event.process)
       reportDeath(event.error)
-    } else if (event.kind === 'gaveUp') journal.append(now(), { kind: 'log', level: 'error', message: `${event.process} is not started any more`, error: event.error })
+    } else if (event.kind === 'gaveUp') journal.append(manager.now(), { kind: 'log', level: 'error', message: `${event.process} is not started any more`, error: event.error })
     else console.error(`${event.process}: ${event.kind}`)
   },
 })
@@ -143,7 +143,7 @@ tellParent({ kind: 'ready' })
 /** Why a process died is known to who started it, not to the socket. */
 function reportDeath(error: RootLine['error']): void {
   if (stopping) return
-  journal.append(now(), { kind: 'log', level: 'error', message: error.message, error })
+  journal.append(manager.now(), { kind: 'log', level: 'error', message: error.message, error })
 }
 
 async function stop(): Promise<void> {

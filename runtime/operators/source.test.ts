@@ -9,7 +9,7 @@ const openState: HarnessOptions['openState'] = (keyGroups, maxParallelism) => ne
 const sizes = [{ batchSize: 1 }, { batchSize: 2 }, { batchSize: 512 }]
 
 /** `split value@time`, `end split`, `split wm time`, or how the poll ends. */
-type Script = readonly (string | PollResult)[]
+type Script = readonly (string | Exclude<PollResult, string>)[]
 
 /** Plays the polls in order; after the last it waits. */
 function scripted(...polls: readonly Script[]) {

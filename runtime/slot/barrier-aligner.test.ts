@@ -24,7 +24,7 @@ function play(script: string, mode: AlignmentMode = 'exactly-once', faults: Slot
       else if (event[1] === 'E') commands = aligner.endOfPartition(channel)
       else commands = aligner.barrier(channel, barrier(id), now)
       const done = commands.map(command => (command.kind === 'snapshot' ? `snapshot ${command.barrier.checkpointId} since ${command.alignmentStart}` : `decline ${command.checkpointId}`))
-      const blocked = [...'abc'].filter((_, index) => aligner.isBlocked(index)).join('')
+      const blocked = ['a', 'b', 'c'].filter((_, index) => aligner.isBlocked(index)).join('')
       return `${event}: ${[...done, blocked === '' ? '-' : `blocked ${blocked}`].join(', ')}`
     })
     .join('\n')

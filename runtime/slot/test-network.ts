@@ -285,6 +285,10 @@ export class TestNetwork {
       case 'endOfData':
         this.#say(`${this.nameOf(report.task)} end of data`)
         return
+      case 'metrics':
+      case 'print':
+      case 'requestSplit':
+        return
     }
   }
 

@@ -172,7 +172,7 @@ export class JobMaster {
         if (unfinished && (this.#status === 'RUNNING' || event.error)) {
           this.#fail(event.error ?? { code: 'PROCESS_LOST', message: `slot ${event.slotIndex} of ${event.taskManager} ended before its tasks did` }, now, undefined, event.taskManager)
         }
-        return this.#settle(now)
+        return this.#settle()
       }
       case 'taskManagerLost': {
         let unfinished = false
@@ -182,7 +182,7 @@ export class JobMaster {
           if (this.#endTasksOf(number, 'FAILED')) unfinished = true
         })
         if (unfinished) this.#fail(event.error, now, undefined, event.taskManager)
-        return this.#settle(now)
+        return this.#settle()
       }
       case 'lossExplained':
         if (this.#cause?.code === 'PROCESS_LOST' && this.#slots.some(held => held.state === 'lost' && held.slot.taskManager === event.taskManager)) this.#cause = event.error
@@ -246,7 +246,7 @@ export class JobMaster {
     if (this.#tasks.every(status => status === 'FINISHED')) {
       // From here on only the slots have to come back; one that does not is left behind.
       this.#cancelDeadline = now + this.#options.cancelTimeout
-      this.#settle(now)
+      this.#settle()
     }
   }
 
@@ -287,7 +287,7 @@ export class JobMaster {
     this.#move('CANCELLING')
     if (ending) {
       this.#restartAt = Infinity
-      this.#settle(now)
+      this.#settle()
     } else this.#end(now, 'the job was cancelled')
   }
 
@@ -300,11 +300,11 @@ export class JobMaster {
       this.#cancelDeadline = now + this.#options.cancelTimeout
       this.#commands.push({ kind: 'cancelTasks', taskManagers })
     }
-    this.#settle(now)
+    this.#settle()
   }
 
   /** What comes after an attempt of which no slot is left running. */
-  #settle(now: Timestamp): void {
+  #settle(): void {
     if (this.deployed) return
     this.#cancelDeadline = Infinity
     switch (this.#status) {
@@ -362,7 +362,7 @@ export class JobMaster {
         const reason = `a slot did not ${finished ? 'end' : 'stop'} within ${this.#options.cancelTimeout} ms`
         this.#commands.push({ kind: 'abandonTaskManager', taskManager, reason })
       }
-      this.#settle(now)
+      this.#settle()
     }
   }
 }

@@ -41,7 +41,7 @@ async function handle(manager: JobManager, options: RestServerOptions, request: 
     const given = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1]
     if (given === undefined || !sameToken(given, options.token)) return refuse(response, 401, 'a bearer token is needed')
   }
-  const [rawPath = '/', rawQuery = ''] = (request.url ?? '/').split('?', 2) as [string, string?]
+  const [rawPath, rawQuery = ''] = (request.url ?? '/').split('?', 2) as [string, string?]
   const path = rawPath.replace(/^\/v1(?=\/)/, '')
   const query = new URLSearchParams(rawQuery)
   if (path === '/flink-ts/events' && request.method === 'GET') return streamEvents(manager, query, response)

@@ -8,20 +8,20 @@
  */
 import { rmSync, mkdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import type { RootDatabase } from 'lmdb'
+import type * as Lmdb from 'lmdb'
 import { assert } from '../../core/assert.ts'
 import { storageError } from './storage-error.ts'
 
 export interface Environment {
   /** Opened when it is first asked for. Throws DISK_FULL or STORAGE_FAILED then. */
-  readonly database: RootDatabase<Uint8Array, Uint8Array>
+  readonly database: Lmdb.RootDatabase<Uint8Array, Uint8Array>
   /** Tells apart the keyed states that share the environment. */
   readonly owner: number
   release(): void
 }
 
 interface Shared {
-  database: RootDatabase<Uint8Array, Uint8Array> | undefined
+  database: Lmdb.RootDatabase<Uint8Array, Uint8Array> | undefined
   nextOwner: number
   users: number
 }
@@ -58,9 +58,9 @@ export function openEnvironment(directory: string): Environment {
   }
 }
 
-function openFresh(directory: string): RootDatabase<Uint8Array, Uint8Array> {
+function openFresh(directory: string): Lmdb.RootDatabase<Uint8Array, Uint8Array> {
   try {
-    const { open } = createRequire(import.meta.url)('lmdb') as typeof import('lmdb')
+    const { open } = createRequire(import.meta.url)('lmdb') as typeof Lmdb
     removeFiles(directory)
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     return open<Uint8Array, Uint8Array>({

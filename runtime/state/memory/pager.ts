@@ -15,7 +15,7 @@
 import { assert } from '../../core/assert.ts'
 import type { CurrentKey } from './current-key.ts'
 import { Entry, largestPage, Page, setValue, smallestPage } from './page.ts'
-import type { Entries, Fields, TableInfo } from './page.ts'
+import type { Entries, Fields } from './page.ts'
 import type { PageStore } from './page-store.ts'
 import { decodeMaps, decodeValues, encodeSection, readSection } from './section.ts'
 import { canonicalKey } from '../../core/key-group.ts'

@@ -36,7 +36,8 @@ test.each([
   ['parallelism', 'INVALID_OPTION: -D "parallelism" is not key=value'],
   ['constructor=1', 'UNKNOWN_CONFIG_KEY: -D constructor: there is no such key'],
   ['taskmanager.memory=lots', 'INVALID_OPTION: taskmanager.memory: "lots" is not allowed'],
-  ['task.cancellation.timeout=soon', 'INVALID_DURATION: task.cancellation.timeout: "soon" is not a duration'],
+  ['task.cancellation.timeout=soon', 'INVALID_OPTION: task.cancellation.timeout: "soon" is not allowed'],
+  ['interval=1 s', 'UNKNOWN_CONFIG_KEY: -D interval: there is no such key; did you mean "execution.checkpointing.interval"?'],
 ])('%s is refused', (property, message) => {
   expect(refused(property)).toBe(message)
 })

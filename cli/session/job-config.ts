@@ -3,9 +3,8 @@
  * those of the processes that run it are here. Settings made in code win over these, as in Flink.
  */
 import { FlinkError } from '../../runtime/core/errors.ts'
-import { configKeys, parseConfig, type ConfigKey } from '../../runtime/graph/config-keys.ts'
+import { configKeys, parseConfig, readBytes, readDuration, unknownKey, type ConfigKey } from '../../runtime/graph/config-keys.ts'
 import type { JobConfig } from '../../runtime/graph/config.ts'
-import { didYouMean } from '../../runtime/core/did-you-mean.ts'
 
 export interface ConfigSources {
   /** `key=value`, as written; the last of several wins. */
@@ -35,16 +34,16 @@ export const clusterKeys: readonly ConfigKey[] = [
   { key: 'task.cancellation.timeout', type: 'duration', default: '2 s', description: 'how long a task may take to cancel before its TaskManager is killed' },
 ]
 
-/** @throws {FlinkError} UNKNOWN_CONFIG_KEY, INVALID_OPTION or INVALID_DURATION naming the key */
+/** @throws {FlinkError} UNKNOWN_CONFIG_KEY or INVALID_OPTION naming the key */
 export function parseRunConfig({ properties, parallelism, args }: ConfigSources): RunConfig {
   const forJob: Record<string, string> = {}
   let cluster: ClusterConfig = { memoryLimit: undefined, cancelGraceMs: undefined, passEnvironment: [] }
   for (const [key, value] of parseProperties(properties)) {
     if (configKeys.some(row => row.key === key)) forJob[key] = value
-    else if (key === 'taskmanager.memory') cluster = { ...cluster, memoryLimit: parseBytes(key, value) }
-    else if (key === 'task.cancellation.timeout') cluster = { ...cluster, cancelGraceMs: parseMillis(key, value) }
+    else if (key === 'taskmanager.memory') cluster = { ...cluster, memoryLimit: readBytes(key, value) }
+    else if (key === 'task.cancellation.timeout') cluster = { ...cluster, cancelGraceMs: readDuration(key, value, 0) }
     else if (key === 'taskmanager.pass-environment') cluster = { ...cluster, passEnvironment: value.split(',').map(name => name.trim()).filter(name => name !== '') }
-    else throw unknownKey(key)
+    else throw unknownKey(key, [...configKeys, ...clusterKeys])
   }
   const config = parseConfig(forJob)
   return { job: { ...config, ...(parallelism === undefined ? {} : { parallelism }), args }, cluster }
@@ -56,26 +55,6 @@ function* parseProperties(properties: readonly string[]): Iterable<readonly [key
     if (equals <= 0) throw new FlinkError('INVALID_OPTION', `-D ${JSON.stringify(property)} is not key=value`, { hint: 'See `flink-ts help config` for all keys.' })
     yield [property.slice(0, equals).trim(), property.slice(equals + 1).trim()]
   }
-}
-
-function unknownKey(key: string): FlinkError {
-  const near = didYouMean(key, [...configKeys, ...clusterKeys].map(row => row.key))
-  return new FlinkError('UNKNOWN_CONFIG_KEY', `-D ${key}: there is no such key${near === undefined ? '' : `; did you mean ${JSON.stringify(near)}?`}`, { hint: 'See `flink-ts help config` for all keys.' })
-}
-
-function parseBytes(key: string, value: string): number {
-  const match = /^(\d+)\s*(|b|kb?|mb?|gb?)$/i.exec(value)
-  const power = { b: 0, k: 1, m: 2, g: 3 }[(match?.[2] || 'b')[0]!.toLowerCase()] ?? NaN
-  const bytes = match === null ? NaN : Number(match[1]) * 1024 ** power
-  if (!Number.isSafeInteger(bytes) || bytes < 1) throw new FlinkError('INVALID_OPTION', `${key}: ${JSON.stringify(value)} is not allowed`, { hint: 'It takes a number of bytes, for example "512mb" or "2 gb".' })
-  return bytes
-}
-
-function parseMillis(key: string, value: string): number {
-  const match = /^(\d+)\s*(ms|s|min|)$/i.exec(value)
-  const millis = match === null ? NaN : Number(match[1]) * ({ ms: 1, s: 1_000, min: 60_000 }[match[2]!.toLowerCase()] ?? 1)
-  if (!Number.isSafeInteger(millis)) throw new FlinkError('INVALID_DURATION', `${key}: ${JSON.stringify(value)} is not a duration`)
-  return millis
 }
 
 /** The page `flink-ts help config`. */

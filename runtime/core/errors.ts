@@ -34,7 +34,7 @@ export const errorTable = {
   // 1xxx: usage
   INVALID_DURATION: { number: 1001, exit: 'usage', hint: "Write milliseconds, or text such as '100 ms', '5 s', '10 min', '1 h', '7 d'." },
   INVALID_OPTION: { number: 1002, exit: 'usage', hint: 'See --help for the values that are allowed.' },
-  UNKNOWN_CONFIG_KEY: { number: 1003, exit: 'usage', hint: 'See `flink-ts run --help` for the keys that -D takes.' },
+  UNKNOWN_CONFIG_KEY: { number: 1003, exit: 'usage', hint: 'See `flink-ts help config` for all keys.' },
   JOB_NOT_FOUND: { number: 1004, exit: 'notFound', hint: 'See `flink-ts list` for the jobs of this project.' },
   NO_CLUSTER: { number: 1005, exit: 'notFound', hint: 'Start a job with `flink-ts run` in this project, or name its directory with --project.' },
   // 2xxx: building the job

@@ -69,11 +69,11 @@ describe('refused', () => {
     ['state.backend.type', 'rocksdb', 'state.backend.type: "rocksdb" is not allowed', 'It takes lmdb or hashmap.'],
     ['exchange.fusion', 'yes', 'exchange.fusion: "yes" is not allowed', 'It takes true or false.'],
     ['exchange.batch-size', '513', 'exchange.batch-size: "513" is not allowed', 'It takes a whole number from 1 to 512.'],
-    ['paralelism.default', '4', 'unknown configuration key "paralelism.default"', 'Did you mean "parallelism.default"?'],
-    ['interval', '4', 'unknown configuration key "interval"', 'Did you mean "execution.checkpointing.interval"?'],
-    ['state.backend.typ', 'lmdb', 'unknown configuration key "state.backend.typ"', 'Did you mean "state.backend.type"?'],
-    ['x', '1', 'unknown configuration key "x"', 'See `flink-ts run --help` for the keys that -D takes.'],
-    ['colour', 'red', 'unknown configuration key "colour"', 'See `flink-ts run --help` for the keys that -D takes.'],
+    ['paralelism.default', '4', '-D paralelism.default: there is no such key; did you mean "parallelism.default"?', 'See `flink-ts help config` for all keys.'],
+    ['interval', '4', '-D interval: there is no such key; did you mean "execution.checkpointing.interval"?', 'See `flink-ts help config` for all keys.'],
+    ['state.backend.typ', 'lmdb', '-D state.backend.typ: there is no such key; did you mean "state.backend.type"?', 'See `flink-ts help config` for all keys.'],
+    ['x', '1', '-D x: there is no such key', 'See `flink-ts help config` for all keys.'],
+    ['colour', 'red', '-D colour: there is no such key', 'See `flink-ts help config` for all keys.'],
   ]
   test.each(refused)('%s = %s', (key, value, message, hint) => {
     let error: unknown

@@ -35,7 +35,7 @@ export function parseConfig(entries: Readonly<Record<string, string>>): JobConfi
   const draft = draftOf(defaultJobConfig)
   for (const [key, value] of Object.entries(entries)) {
     const row = table.find(candidate => candidate.key === key)
-    if (row === undefined) throw unknownKey(key)
+    if (row === undefined) throw unknownKey(key, configKeys)
     row.read(value.trim(), draft)
   }
   const { restart, ...config } = draft
@@ -159,23 +159,33 @@ function decimal(key: string, bounds: Bounds, defaultText: string, description: 
 
 const millisOf: Readonly<Record<string, Millis>> = { ms: 1, s: 1_000, sec: 1_000, min: 60_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
-/** As in Flink's configuration: a bare number is ms, the space may be left out. */
+/** As in Flink's configuration: a bare number is ms, the space may be left out. Throws INVALID_OPTION. */
+export function readDuration(key: string, value: string, shortest: Millis): Millis {
+  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/.exec(value.toLowerCase())
+  const millis = match === null ? NaN : Number(match[1]) * (millisOf[match[2] || 'ms'] ?? NaN)
+  if (!Number.isSafeInteger(millis) || millis < shortest) throw invalid(key, value, `a duration of at least ${shortest} ms, for example "500 ms", "10 s", "5 min"`)
+  return millis
+}
+
 function duration(key: string, shortest: Millis, defaultText: string, description: string, set: (ms: Millis, draft: Draft) => void): Row {
   return {
     key,
     type: 'duration',
     default: defaultText,
     description,
-    read(value, draft) {
-      const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/.exec(value.toLowerCase())
-      const millis = match === null ? NaN : Number(match[1]) * (millisOf[match[2] || 'ms'] ?? NaN)
-      if (!Number.isSafeInteger(millis) || millis < shortest) throw invalid(key, value, `a duration of at least ${shortest} ms, for example "500 ms", "10 s", "5 min"`)
-      set(millis, draft)
-    },
+    read: (value, draft) => set(readDuration(key, value, shortest), draft),
   }
 }
 
 const bytesOf: Readonly<Record<string, number>> = { b: 1, bytes: 1, k: 1024, kb: 1024, m: 1024 ** 2, mb: 1024 ** 2, g: 1024 ** 3, gb: 1024 ** 3 }
+
+/** A bare number is bytes; units are powers of 1024. Throws INVALID_OPTION. */
+export function readBytes(key: string, value: string): number {
+  const match = /^(\d+)\s*([a-z]*)$/.exec(value.toLowerCase())
+  const count = match === null ? NaN : Number(match[1]) * (bytesOf[match[2] || 'b'] ?? NaN)
+  if (!Number.isSafeInteger(count) || count < 1) throw invalid(key, value, 'a number of bytes, for example "64mb", "1 gb", "65536"')
+  return count
+}
 
 function bytes(key: string, defaultText: string, description: string, set: (n: number, draft: Draft) => void): Row {
   return {
@@ -183,12 +193,7 @@ function bytes(key: string, defaultText: string, description: string, set: (n: n
     type: 'bytes',
     default: defaultText,
     description,
-    read(value, draft) {
-      const match = /^(\d+)\s*([a-z]*)$/.exec(value.toLowerCase())
-      const count = match === null ? NaN : Number(match[1]) * (bytesOf[match[2] || 'b'] ?? NaN)
-      if (!Number.isSafeInteger(count) || count < 1) throw invalid(key, value, 'a number of bytes, for example "64mb", "1 gb", "65536"')
-      set(count, draft)
-    },
+    read: (value, draft) => set(readBytes(key, value), draft),
   }
 }
 
@@ -224,9 +229,9 @@ function choice<V extends string>(key: string, values: Readonly<Record<string, V
 
 const invalid = (key: string, value: string, takes: string) => new FlinkError('INVALID_OPTION', `${key}: ${JSON.stringify(value)} is not allowed`, { hint: `It takes ${takes}.` })
 
-/** Half a key is near to it as well: `state.backend`, `memory-limit`. */
-function unknownKey(key: string): FlinkError {
-  const keys = configKeys.map(row => row.key)
-  const near = didYouMean(key, keys) ?? keys.find(candidate => candidate.endsWith(`.${key}`) || candidate.startsWith(`${key}.`))
-  return new FlinkError('UNKNOWN_CONFIG_KEY', `unknown configuration key "${key}"`, near === undefined ? {} : { hint: `Did you mean "${near}"?` })
+/** With the nearest of `known`; half a key is near to it as well: `state.backend`, `memory-limit`. */
+export function unknownKey(key: string, known: readonly ConfigKey[]): FlinkError {
+  const keys = known.map(row => row.key)
+  const near = didYouMean(key, keys) ?? keys.find(each => each.endsWith(`.${key}`) || each.startsWith(`${key}.`))
+  return new FlinkError('UNKNOWN_CONFIG_KEY', `-D ${key}: there is no such key${near === undefined ? '' : `; did you mean "${near}"?`}`)
 }

@@ -203,8 +203,8 @@ function randomStep(dice: Random, from: Stream, all: readonly Stream[], late: bo
           sum.extra = null
           return sum
         })
-        // One element alone was never reduced.
-        .map((row): Row => ({ ...row, time: 0, extra: null }))
+        // One element alone was never reduced, and which of equal keys comes first is free.
+        .map((row): Row => ({ ...row, key: part(row.key), time: 0, extra: null }))
       return { stream: result, order: false, time: false }
     }
   }

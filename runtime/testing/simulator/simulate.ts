@@ -5,8 +5,8 @@
  *
  * Two phases: faults until `faultsEnd`, then everything is left alone, and the job must finish within a virtual deadline.
  */
-import { job, valueState, type Collector } from '../../index.ts'
-import { fileSink, fileSource, json } from '../../connectors/file.ts'
+import { job, valueState, type Collector, type Sink } from '../../index.ts'
+import { fileSink, fileSource, json, type FileCommittable } from '../../connectors/file.ts'
 import { evaluateJob, type Job } from '../../api/job.ts'
 import type { Random } from '../../core/random.ts'
 import { seededRandom } from '../../core/random.ts'
@@ -17,6 +17,7 @@ import { terminalJobStatuses, type RuntimeEvent } from '../../metrics/event.ts'
 import { MemoryFiles } from '../memory-files.ts'
 import { noPlantedBugs, type PlantedBugs } from './planted-bugs.ts'
 import { SimulatedCluster, type Delays } from './simulated-cluster.ts'
+import type { Told } from './simulated-slot.ts'
 import { VirtualTime } from './virtual-time.ts'
 
 export interface Simulation {
@@ -67,7 +68,7 @@ export function simulate(seed: number, bugs: PlantedBugs = noPlantedBugs): Simul
     checkpointing: { ...defaultJobConfig.checkpointing, timeout: world.checkpointTimeout, tolerableFailures: 1_000_000 },
     exchange: { ...defaultJobConfig.exchange, batchSize: random.pick([1, 3, 16]), credits: random.pick([2, 4, 8]), bufferTimeout: random.pick([0, 5]) },
   }
-  const evaluate = () => evaluateJob(ledger(world.checkpointInterval))
+  const evaluate = (_path?: string, _config?: JobConfig, told?: Told) => evaluateJob(ledger(world.checkpointInterval, bugs.commitOnlyNotified ? told : undefined))
   const cluster = new SimulatedCluster({
     taskManagers: world.taskManagers,
     slotsPerTaskManager: Math.ceil(world.parallelism / world.taskManagers),
@@ -125,6 +126,8 @@ export function simulate(seed: number, bugs: PlantedBugs = noPlantedBugs): Simul
 function drawWorld(random: Random): World {
   const parallelism = 1 + random.int(4)
   const slow = random.chance(0.3) ? 40 : 4
+  // Even the slowest connection is fast enough for a checkpoint within its time, or nothing would ever be committed.
+  const control = random.chance(0.3) ? { most: 30, factor: 3 } : { most: 3, factor: 30 }
   const dice = random.fork('delays')
   const upTo = (most: number) => () => dice.next() * most
   const taskManagerKills = random.chance(0.8) ? random.int(4) : 0
@@ -144,13 +147,14 @@ function drawWorld(random: Random): World {
     checkpointTimeout: random.chance(0.5) ? 200 + random.int(200) : 600_000,
     kills,
     stalls: random.chance(0.5) ? Array.from({ length: 1 + random.int(4) }, () => ({ at: random.int(faultsEnd), millis: 50 + random.int(600) })) : [],
-    delays: { control: upTo(random.chance(0.3) ? 30 : 3), data: upTo(slow), turn: upTo(random.chance(0.5) ? 8 : 1), restart: upTo(200) },
+    delays: { control: upTo(control.most), controlFactor: random.chance(0.5) ? () => (dice.chance(0.4) ? control.factor : 1) : () => 1, data: upTo(slow), turn: upTo(random.chance(0.5) ? 8 : 1), restart: upTo(200) },
     faultsEnd,
   }
 }
 
 /** Few lines a second, so that the job lives through the faults. */
-function ledger(checkpointInterval: number): Job {
+function ledger(checkpointInterval: number, commitOnly: Told | undefined): Job {
+  const sink = fileSink<Counted>({ path: 'out', format: json() })
   return job('ledger', env => {
     env.enableCheckpointing(checkpointInterval)
     env
@@ -167,9 +171,26 @@ function ledger(checkpointInterval: number): Job {
         },
       })
       .uid('counter')
-      .sinkTo(fileSink({ path: 'out', format: json() }))
+      .sinkTo(commitOnly === undefined ? sink : commitExactly(sink, commitOnly))
       .uid('ledger')
   })
+}
+
+/** Planted bug: of what is to be committed only the files of the checkpoint that was told of last. */
+function commitExactly(sink: Sink<Counted, FileCommittable>, told: Told): Sink<Counted, FileCommittable> {
+  return {
+    ...sink,
+    createCommitter(ctx) {
+      const committer = sink.createCommitter?.(ctx)
+      return {
+        ...committer,
+        commit(committables) {
+          const id = told.checkpointComplete
+          committer?.commit(id === undefined ? committables : committables.filter(({ final }) => final.includes(`-${id}.`)))
+        },
+      }
+    },
+  }
 }
 
 function writeInput(files: MemoryFiles, world: World): void {

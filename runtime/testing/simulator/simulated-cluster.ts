@@ -21,7 +21,7 @@ import { DirectSnapshotFiles } from '../../task-manager/direct-snapshot-files.ts
 import { TaskManager } from '../../task-manager/task-manager.ts'
 import { DataNetwork } from './data-network.ts'
 import type { PlantedBugs } from './planted-bugs.ts'
-import { SimulatedSlot } from './simulated-slot.ts'
+import { SimulatedSlot, type Told } from './simulated-slot.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
 export interface ClusterOptions {
@@ -32,8 +32,8 @@ export interface ClusterOptions {
   readonly random: Random
   readonly time: VirtualTime
   readonly delays: Delays
-  /** Evaluates the job of a bundle: new functions each time, as in a worker of its own. */
-  evaluate(bundlePath: string, config: JobConfig): JobDefinition
+  /** Evaluates the job of a bundle: new functions each time, as in a worker of its own. `told` is there in a slot only. */
+  evaluate(bundlePath: string, config: JobConfig, told?: Told): JobDefinition
   /** Planted on purpose, to prove that they are found. */
   readonly bugs?: PlantedBugs
 }
@@ -41,11 +41,13 @@ export interface ClusterOptions {
 /** ms of virtual time, drawn for each message, turn and start of a process. */
 export interface Delays {
   control(): number
+  /** How much slower than the others the control connection of a TaskManager is; drawn once for each. */
+  controlFactor(): number
   data(): number
   turn(): number
   restart(): number
 }
-export const noDelays: Delays = { control: () => 0, data: () => 0, turn: () => 0, restart: () => 0 }
+export const noDelays: Delays = { control: () => 0, controlFactor: () => 1, data: () => 0, turn: () => 0, restart: () => 0 }
 
 export class SimulatedCluster {
   readonly journal = new EventJournal()
@@ -187,8 +189,9 @@ class TaskManagerProcess {
       random,
       turnTime: () => delays.turn(),
       stalledUntil: () => this.#stalledUntil,
-      evaluate: (deployment: { bundlePath: string; config: JobConfig }) => evaluate(deployment.bundlePath, deployment.config),
+      evaluate: (deployment: { bundlePath: string; config: JobConfig }, told: Told) => evaluate(deployment.bundlePath, deployment.config, told),
       faults: { noAlignment: bugs?.noAlignment ?? false, noSupersede: bugs?.noSupersede ?? false },
+      snapshotByReference: bugs?.snapshotByReference ?? false,
     }
     const slotSockets = Array.from({ length: slotsPerTaskManager }, (_, index) => `${id}/${index}`)
     this.#slots = slotSockets.map(socket => new SimulatedSlot(world, socket))
@@ -250,6 +253,7 @@ class Connection {
   readonly #jobManager: JobManagerProcess
   readonly #taskManager: TaskManagerProcess
   #closed = false
+  readonly #factor: number
   #lastToJobManager = 0
   #lastToTaskManager = 0
   /** Of what the TaskManager was told to run last. */
@@ -258,6 +262,7 @@ class Connection {
   constructor(options: ClusterOptions, number: number, jobManager: JobManagerProcess, taskManager: TaskManagerProcess) {
     this.#options = options
     this.number = number
+    this.#factor = options.delays.controlFactor()
     this.#jobManager = jobManager
     this.#taskManager = taskManager
   }
@@ -301,7 +306,7 @@ class Connection {
 
   #plan(last: number, action: () => void): number {
     const { time, delays } = this.#options
-    const at = Math.max(time.now + delays.control(), last)
+    const at = Math.max(time.now + delays.control() * this.#factor, last)
     time.at(at, action)
     return at
   }

@@ -5,6 +5,7 @@
 import { errorToData } from '../../core/errors.ts'
 import type { FileSystem } from '../../core/files.ts'
 import type { Random } from '../../core/random.ts'
+import type { KeyedStateBackend, SnapshotRun } from '../../operators/keyed-state.ts'
 import { executionPlan } from '../../graph/plan.ts'
 import { translate } from '../../graph/translate.ts'
 import type { JobDefinition } from '../../graph/transformation.ts'
@@ -23,13 +24,20 @@ export interface SlotWorld {
   readonly network: DataNetwork
   readonly files: FileSystem
   readonly random: Random
-  /** Evaluates the job of a deployment; a new copy of its functions each time. */
-  evaluate(deployment: SlotDeployment): JobDefinition
+  /** Evaluates the job of a deployment; a new copy of its functions each time. `told`: what this slot has been told last. */
+  evaluate(deployment: SlotDeployment, told: Told): JobDefinition
   /** How long a turn takes, ms. */
   turnTime(): number
   /** Until then user code or the machine holds up all slots of the process. */
   stalledUntil(): number
   readonly faults?: SlotFaults
+  /** Planted bug: a snapshot is of when it is written, not of when it was taken. */
+  readonly snapshotByReference?: boolean
+}
+
+/** For planted bugs that depend on it. */
+export interface Told {
+  checkpointComplete: number | undefined
 }
 
 export class SimulatedSlot implements SlotRunner {
@@ -62,6 +70,7 @@ class Running implements RunningSlot {
   #early: SlotMail[] = []
   #cancelTurn: (() => void) | undefined
   #turnAt = Infinity
+  readonly #told: Told = { checkpointComplete: undefined }
   #over = false
   #cancelled = false
 
@@ -76,6 +85,7 @@ class Running implements RunningSlot {
   receive(mail: SlotMail): void {
     if (this.#over) return
     if (mail.kind === 'cancel') this.#cancelled = true
+    if (mail.kind === 'checkpointComplete') this.#told.checkpointComplete = mail.checkpointId
     if (this.#slot === undefined) this.#early.push(mail)
     else {
       this.#slot.receive(mail)
@@ -98,7 +108,7 @@ class Running implements RunningSlot {
     const { time, network, files, random } = this.#world
     const deployment = this.#deployment
     try {
-      const definition = this.#world.evaluate(deployment)
+      const definition = this.#world.evaluate(deployment, this.#told)
       const graph = translate(definition, deployment.config)
       this.#slot = new Slot(
         {
@@ -109,7 +119,10 @@ class Running implements RunningSlot {
           report: report => {
             if (!this.#over) this.#events.report(report, undefined)
           },
-          openKeyedState: options => openKeyedState(options, `/state/${this.#end.socket}`, () => time.now),
+          openKeyedState: options => {
+            const state = openKeyedState(options, `/state/${this.#end.socket}`, () => time.now)
+            return this.#world.snapshotByReference ? lateSnapshots(state) : state
+          },
           openRestored: (restore, subtask) => openRestored(files, restore, subtask),
         },
         definition,
@@ -154,4 +167,17 @@ class Running implements RunningSlot {
     this.#world.network.leave(this.#end, this.#cancelled || error !== undefined)
     this.#events.ended(error)
   }
+}
+
+/** Begins to look at the state only when the snapshot is written. */
+function lateSnapshots(state: KeyedStateBackend): KeyedStateBackend {
+  const start = state.startSnapshot.bind(state)
+  state.startSnapshot = sink => {
+    let run: SnapshotRun | undefined
+    return {
+      step: budget => (run ??= start(sink)).step(budget),
+      abort: () => run?.abort(),
+    }
+  }
+  return state
 }

@@ -120,7 +120,7 @@ const supervisor = new Supervisor({
   event(event) {
     if (event.kind === 'ended') {
       removeStateOf(projectDirectory, clusterId, event.process)
-      reportDeath(event.error)
+      reportDeath(event.process, event.error)
     } else if (event.kind === 'gaveUp') journal.append(manager.now(), { kind: 'log', level: 'error', message: `${event.process} is not started any more`, error: event.error })
     else console.error(`${event.process}: ${event.kind}`)
   },
@@ -130,8 +130,8 @@ if (detached) {
   startTaskManagers(supervisor, { clusterId, token, socketDirectory: bootstrap.socketDirectory, projectDirectory, environment, taskManagers: bootstrap.taskManagers })
 }
 lifeLine.onLine(line => {
-  const { kind, error } = line as RootLine
-  if (kind === 'processEnded') reportDeath(error)
+  const { process: name, error } = line as RootLine
+  reportDeath(name, error)
 })
 process.on('SIGTERM', () => void stop())
 process.on('SIGINT', () => {})
@@ -141,8 +141,9 @@ process.on('unhandledRejection', fatal)
 tellParent({ kind: 'ready' })
 
 /** Why a process died is known to who started it, not to the socket. */
-function reportDeath(error: RootLine['error']): void {
+function reportDeath(name: string, error: RootLine['error']): void {
   if (stopping) return
+  manager.onTaskManagerEnded(name, error)
   journal.append(manager.now(), { kind: 'log', level: 'error', message: error.message, error })
 }
 

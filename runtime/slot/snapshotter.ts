@@ -18,7 +18,7 @@ const stepBudget = 1024
 
 interface Run {
   readonly barrier: CheckpointBarrier
-  readonly snapshot: ChainSnapshot | undefined
+  readonly snapshot: ChainSnapshot
   readonly startDelay: number
   readonly alignment: number
   readonly begun: Timestamp
@@ -41,17 +41,17 @@ export class Snapshotter {
     return this.#run !== undefined
   }
 
-  /** Captures the chain's state; `chain` is undefined for a task that has none. True if it was captured. */
-  begin(barrier: CheckpointBarrier, chain: Chain, alignmentStart: Timestamp, now: Timestamp): boolean {
+  /** Captures the chain's state; declines if that fails. */
+  begin(barrier: CheckpointBarrier, chain: Chain, alignmentStart: Timestamp, now: Timestamp): void {
     this.finish(now)
     const run: { aborted: boolean } = { aborted: false }
-    let snapshot: ChainSnapshot | undefined
+    let snapshot: ChainSnapshot
     try {
       snapshot = chain.snapshot(barrier, operatorId => this.#sink(barrier.checkpointId, operatorId, run))
     } catch (error) {
       run.aborted = true
       this.decline(barrier.checkpointId, errorToData(error, 'CHECKPOINT_FAILED'))
-      return false
+      return
     }
     this.#run = Object.assign(run, {
       barrier,
@@ -61,7 +61,6 @@ export class Snapshotter {
       begun: now,
       asyncSince: undefined,
     })
-    return true
   }
 
   /** One slice of the work; called once per turn. */
@@ -84,7 +83,7 @@ export class Snapshotter {
     if (run === undefined) return
     this.#run = undefined
     run.aborted = true
-    run.snapshot?.abort()
+    run.snapshot.abort()
   }
 
   decline(checkpointId: number, error: ErrorData): void {
@@ -94,7 +93,7 @@ export class Snapshotter {
   #advance(run: Run, now: Timestamp, budget: number): void {
     run.asyncSince ??= now
     try {
-      if (run.snapshot !== undefined && !run.snapshot.step(budget)) return
+      if (!run.snapshot.step(budget)) return
     } catch (error) {
       this.drop()
       this.decline(run.barrier.checkpointId, errorToData(error, 'CHECKPOINT_FAILED'))

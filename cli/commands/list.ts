@@ -12,15 +12,13 @@ export class List extends FlinkCommand {
 
   override async run(): Promise<void> {
     const { flags } = await this.parse(List)
-    const [{ findCluster }, { clusterClient }, { terminalJobStatuses }, { formatTable }, { formatElapsed }] = await Promise.all([
-      import('../../runtime/deploy/local-cluster.ts'),
+    const [{ jobsOfProject }, { terminalJobStatuses }, { formatTable }, { formatElapsed }] = await Promise.all([
       import('../session/cluster-client.ts'),
       import('../../runtime/metrics/event.ts'),
       import('../output/table.ts'),
       import('../output/units.ts'),
     ])
-    const cluster = findCluster(this.projectDirectory(flags))
-    const all = cluster === undefined ? [] : await clusterClient(cluster).jobs()
+    const all = await jobsOfProject(this.projectDirectory(flags))
     const jobs = all.filter(job => flags.all || !terminalJobStatuses.has(job.state))
     this.print(flags, { jobs: jobs.map(job => ({ id: job.jid, name: job.name, status: job.state, startTime: Math.round(job['start-time']), endTime: Math.round(job['end-time']), duration: Math.round(job.duration), tasks: job.tasks })) }, paint => {
       if (jobs.length === 0) return all.length === 0 ? 'no jobs' : 'no job runs; see --all for those that are over'

@@ -125,18 +125,35 @@ export function connectToProject(projectDirectory: string): ClusterClient {
   return clusterClient(cluster)
 }
 
+/** The jobs of the project's cluster; none when there is no cluster, or it is about to end. */
+export async function jobsOfProject(projectDirectory: string): Promise<readonly RestJobSummary[]> {
+  const cluster = findCluster(projectDirectory)
+  if (cluster === undefined) return []
+  try {
+    return await clusterClient(cluster).jobs()
+  } catch (error) {
+    if (isGone(error)) return []
+    throw error
+  }
+}
+
 /** How long a cluster may take to end. */
 const endMillis = 5_000
 
 /**
- * Ends the project's cluster if it is a detached one on which no job runs any more: nobody else would. (An attached one
- * ends with its `run`.)
+ * Ends the project's cluster if it is a detached one on which no job runs any more, so that the next `run` need not wait
+ * until it ends itself. (An attached one ends with its `run`.)
  */
 export async function endIdleCluster(projectDirectory: string): Promise<void> {
   const cluster = findCluster(projectDirectory)
   if (cluster === undefined || !cluster.detached) return
   const client = clusterClient(cluster)
-  if ((await client.jobs()).some(job => !terminalJobStatuses.has(job.state))) return
-  await client.shutdown()
+  try {
+    if ((await client.jobs()).some(job => !terminalJobStatuses.has(job.state))) return
+    await client.shutdown()
+  } catch (error) {
+    // It ends itself some seconds after its last job; it may do so right now.
+    if (!isGone(error)) throw error
+  }
   for (const until = Date.now() + endMillis; Date.now() < until && findCluster(projectDirectory) !== undefined; ) await pause(pollMillis)
 }

@@ -13,6 +13,7 @@ import type { JobManagerBootstrap, RootLine } from '../deploy/process-events.ts'
 import { identityOf, signal, type ProcessIdentity } from '../deploy/process-identity.ts'
 import { removeStateOf, startTaskManagers, stopAll } from '../deploy/task-managers.ts'
 import { Supervisor } from '../deploy/supervisor.ts'
+import { terminalJobStatuses } from '../metrics/event.ts'
 import { EventJournal } from '../metrics/journal.ts'
 import type { FromTaskManager } from '../protocol/job-master.ts'
 import type { ToTaskManager } from '../protocol/task-executor.ts'
@@ -24,6 +25,9 @@ import { createRestServer } from './rest/rest-server.ts'
 
 /** A TaskManager that was given up has nothing to save; if it is still there, it was stopped, or its disk hangs. */
 const zombieGraceMs = 200
+/** A detached cluster ends itself: so long can the result of its last job be asked for, and so long does it wait for its first job. */
+const lingerMs = 10_000
+const firstJobMs = 60_000
 
 const lifeLine = await openLifeLine<JobManagerBootstrap>(known => {
   if (known?.detached) return
@@ -138,7 +142,20 @@ process.on('SIGINT', () => {})
 process.on('SIGHUP', () => {})
 process.on('uncaughtException', fatal)
 process.on('unhandledRejection', fatal)
+if (detached) {
+  endWhenIdleAfter(firstJobMs)
+  journal.subscribe(event => {
+    if (event.kind === 'jobStatus' && terminalJobStatuses.has(event.status)) endWhenIdleAfter(lingerMs)
+  })
+}
 tellParent({ kind: 'ready' })
+
+/** Nobody else would end it: the command that started it is gone. */
+function endWhenIdleAfter(millis: number): void {
+  setTimeout(() => {
+    if (manager.jobs.every(job => terminalJobStatuses.has(job.status))) void stop()
+  }, millis).unref()
+}
 
 /** Why a process died is known to who started it, not to the socket. */
 function reportDeath(name: string, error: RootLine['error']): void {

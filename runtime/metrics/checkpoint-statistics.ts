@@ -83,6 +83,10 @@ export class CheckpointStatistics {
     Object.assign(record, { status: 'FAILED', failure: reason, endedAt: now } satisfies Partial<CheckpointRecord>)
     this.#latest.failed = record
   }
+  /** The job ended before it could be completed: as if it had not been. */
+  abandoned(id: number): void {
+    this.#history = this.#history.filter(record => record.id !== id)
+  }
   discarded(id: number): void {
     const record = this.find(id)
     if (record) record.discarded = true

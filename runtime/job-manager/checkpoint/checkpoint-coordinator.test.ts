@@ -35,7 +35,9 @@ function events(line: string): CheckpointEvent[] {
     case 'run':
       return [0, 1, 2, 3].map(task => ({ kind: 'taskStatus', task, status: 'RUNNING' }))
     case 'over':
-      return [{ kind: 'attemptEnded', reason: 'the job failed' }]
+      return [{ kind: 'attemptEnded', reason: 'the job failed', over: false }]
+    case 'finished':
+      return [{ kind: 'attemptEnded', reason: 'the job is finished', over: true }]
     case 'ack':
       return [{ kind: 'acknowledge', task: Number(second), checkpointId, file: file(Number(second)), timings }]
     case 'acks':
@@ -74,7 +76,7 @@ function show(command: CheckpointCommand): string {
     case 'notifyComplete':
       return `notify #${command.checkpointId}`
     case 'aborted':
-      return `aborted #${command.checkpointId}: ${command.reason}`
+      return `${command.missed ? 'aborted' : 'overtaken'} #${command.checkpointId}: ${command.reason}`
     case 'subsume':
       return `subsume #${command.checkpoint.id}`
     case 'answer':
@@ -227,6 +229,16 @@ describe('on demand', () => {
     at(0, 'start', 'run', 'ask s1 savepoint', 'ask s2 savepoint')
     expect(at(10, 'over')).toEqual(['aborted #1: the job failed', 'answer s1: the job failed', 'answer s2: the job failed'])
     expect(at(11, 'ask s3 savepoint')).toEqual(['answer s3: the job is not running'])
+  })
+
+  test('a checkpoint that the end of the job overtakes has not failed; a savepoint that somebody waits for has', () => {
+    const { at } = coordinator()
+    at(0, 'start', 'run')
+    at(1000, 'tick')
+    expect(at(1001, 'finished')).toEqual(['overtaken #1: the job is finished'])
+    const asked = coordinator()
+    asked.at(0, 'start', 'run', 'ask s1 savepoint')
+    expect(asked.at(10, 'finished')).toEqual(['aborted #1: the job is finished', 'answer s1: the job is finished'])
   })
 
   test('there is a bound to what waits', () => {

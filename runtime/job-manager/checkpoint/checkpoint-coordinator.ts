@@ -48,7 +48,7 @@ export type CheckpointEvent =
   /** New tasks are being deployed: all are CREATED again. */
   | { readonly kind: 'attemptStarted' }
   /** The tasks are cancelled or gone: whatever was under way is aborted. */
-  | { readonly kind: 'attemptEnded'; readonly reason: string }
+  | { readonly kind: 'attemptEnded'; readonly reason: string; readonly over: boolean }
   | { readonly kind: 'taskStatus'; readonly task: number; readonly status: TaskStatus }
   | { readonly kind: 'endOfData'; readonly task: number }
   | { readonly kind: 'request'; readonly requestId: string; readonly checkpointKind: CheckpointKind; readonly directory: string | undefined }
@@ -70,7 +70,8 @@ export type CheckpointCommand =
   | { readonly kind: 'completed'; readonly checkpoint: CompletedCheckpoint }
   /** To all tasks; never for a plain savepoint, which commits nothing (C13b). */
   | { readonly kind: 'notifyComplete'; readonly checkpointId: number }
-  | { readonly kind: 'aborted'; readonly checkpointId: number; readonly checkpointKind: CheckpointKind; readonly reason: string; readonly triggered: boolean }
+  /** `missed` is false for a periodic checkpoint that the end of the job overtook: it is no failure. */
+  | { readonly kind: 'aborted'; readonly checkpointId: number; readonly checkpointKind: CheckpointKind; readonly reason: string; readonly triggered: boolean; readonly missed: boolean }
   /** No longer retained: its files may go. */
   | { readonly kind: 'subsume'; readonly checkpoint: CompletedCheckpoint }
   | { readonly kind: 'answer'; readonly requestId: string; readonly result: SnapshotResult }
@@ -212,7 +213,7 @@ export class CheckpointCoordinator {
         return
       case 'attemptEnded':
         this.#active = false
-        this.#abandon(event.reason)
+        this.#abandon(event.reason, event.over)
         return
       case 'taskStatus':
         return this.#taskStatus(event.task, event.status, now)
@@ -413,10 +414,10 @@ export class CheckpointCoordinator {
     }
   }
 
-  #abort(pending: Pending, reason: string): void {
+  #abort(pending: Pending, reason: string, missed = true): void {
     this.#pending = undefined
     const { id: checkpointId, checkpointKind } = pending
-    this.#commands.push({ kind: 'aborted', checkpointId, checkpointKind, reason, triggered: pending.stage !== 'coordinators' })
+    this.#commands.push({ kind: 'aborted', checkpointId, checkpointKind, reason, triggered: pending.stage !== 'coordinators', missed })
   }
 
   #startOver(pending: Pending, now: Timestamp): void {
@@ -455,10 +456,10 @@ export class CheckpointCoordinator {
     }
   }
 
-  #abandon(reason: string): void {
+  #abandon(reason: string, over: boolean): void {
     const pending = this.#pending
     if (pending) {
-      this.#abort(pending, reason)
+      this.#abort(pending, reason, !over || pending.request !== undefined)
       if (pending.request) this.#answerFailure(pending.request.requestId, pending.checkpointKind, reason)
     }
     for (const request of this.#requests.splice(0)) this.#answerFailure(request.requestId, request.checkpointKind, reason)

@@ -81,7 +81,8 @@ export type JobCommand =
   | { readonly kind: 'deploy'; readonly attempt: number; readonly slots: readonly GrantedSlot[] }
   | { readonly kind: 'taskStatus'; readonly task: number; readonly status: TaskStatus; readonly error: ErrorData | undefined }
   /** The attempt is over for everybody who works beside the tasks: checkpoints, enumerators. */
-  | { readonly kind: 'attemptEnded'; readonly reason: string }
+  /** `over`: the job is finished or cancelled, and nothing that was under way is missed. */
+  | { readonly kind: 'attemptEnded'; readonly reason: string; readonly over: boolean }
   | { readonly kind: 'cancelTasks'; readonly taskManagers: readonly string[] }
   | { readonly kind: 'abandonTaskManager'; readonly taskManager: string; readonly reason: string }
   | { readonly kind: 'failure'; readonly error: ErrorData; readonly task: number | undefined; readonly taskManager: string | undefined }
@@ -294,7 +295,7 @@ export class JobMaster {
   #end(now: Timestamp, reason: string): void {
     this.#slotsDeadline = Infinity
     this.#restartAt = Infinity
-    this.#commands.push({ kind: 'attemptEnded', reason })
+    this.#commands.push({ kind: 'attemptEnded', reason, over: this.#status === 'CANCELLING' })
     const taskManagers = [...new Set(this.#slots.filter(held => held.state === 'deployed').map(held => held.slot.taskManager))]
     if (taskManagers.length > 0) {
       this.#cancelDeadline = now + this.#options.cancelTimeout
@@ -310,7 +311,7 @@ export class JobMaster {
     switch (this.#status) {
       case 'RUNNING':
         if (this.#tasks.every(status => status === 'FINISHED')) {
-          this.#commands.push({ kind: 'attemptEnded', reason: 'the job is finished' })
+          this.#commands.push({ kind: 'attemptEnded', reason: 'the job is finished', over: true })
           this.#move('FINISHED')
         }
         return

@@ -130,6 +130,10 @@ export class JobRunner {
   get status(): JobStatus {
     return this.#master.status
   }
+  /** What a vertex runs with: that of its restored state, if it has any. */
+  maxParallelismOf(vertex: number): number | undefined {
+    return this.#restore?.maxParallelism[vertex] ?? this.graph.vertices[vertex]?.maxParallelism
+  }
   get over(): boolean {
     return terminalJobStatuses.has(this.#master.status)
   }
@@ -295,7 +299,7 @@ export class JobRunner {
         return this.#checkpoint({ kind: 'taskStatus', task: command.task, status: command.status })
       }
       case 'attemptEnded':
-        this.#checkpoint({ kind: 'attemptEnded', reason: command.reason })
+        this.#checkpoint({ kind: 'attemptEnded', reason: command.reason, over: command.over })
         this.#source({ kind: 'attemptEnded' })
         return this.#ports.host.send(jobId, { kind: 'stop' })
       case 'cancelTasks':
@@ -349,6 +353,7 @@ export class JobRunner {
         if (command.triggered) this.#broadcast({ kind: 'checkpointAborted', fence: this.#fence(), jobId, checkpointId })
         if (this.#begun?.id === checkpointId) this.#snapshots.discard(this.#begun.directory)
         this.#begun = undefined
+        if (!command.missed) return this.statistics.abandoned(checkpointId)
         this.statistics.failed(checkpointId, reason, now)
         return this.#ports.event({ kind: 'checkpointFailed', jobId, checkpointId, checkpointKind, reason })
       }

@@ -3,7 +3,7 @@
  * class to extend; this is the only one. Errors are thrown and told in one place (`main.ts`).
  */
 import { resolve } from 'node:path'
-import { Command, Flags, type Interfaces } from '@oclif/core'
+import { Command, Flags } from '@oclif/core'
 import { paintFor, type Paint } from '../output/colour.ts'
 import { schemaVersion, toJsonLine } from '../output/json-lines.ts'
 
@@ -29,5 +29,3 @@ export abstract class FlinkCommand extends Command {
     return Promise.reject(error)
   }
 }
-
-export type FlagsOf<T extends typeof Command> = Interfaces.InferredFlags<T['flags'] & (typeof FlinkCommand)['baseFlags']>

@@ -65,7 +65,7 @@ export function briefly(error: ErrorData): string {
   return `${formatCode(error.code)} ${error.message.split('\n', 1)[0]}${where}`
 }
 
-export function checkpointName(kind: CheckpointKind): string {
+function checkpointName(kind: CheckpointKind): string {
   switch (kind) {
     case 'checkpoint':
       return 'checkpoint'

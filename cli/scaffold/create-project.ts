@@ -63,7 +63,7 @@ export function createProject(request: ProjectRequest): CreatedProject {
   return { directory, name, files: files.sort(), dependency }
 }
 
-export function templateNames(packageDirectory: string): string[] {
+function templateNames(packageDirectory: string): string[] {
   return readdirSync(join(packageDirectory, 'templates'), { withFileTypes: true }).filter(entry => entry.isDirectory()).map(entry => entry.name).sort()
 }
 

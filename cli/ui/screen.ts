@@ -25,8 +25,8 @@ export interface ScreenState {
   readonly stale: number | undefined
 }
 
-export const minColumns = 60
-export const minRows = 15
+const minColumns = 60
+const minRows = 15
 
 export function drawScreen(view: ClusterView, screen: ScreenState, paint: Paint = coloured): string[] {
   const { columns, rows } = screen

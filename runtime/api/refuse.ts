@@ -22,7 +22,7 @@ export function durationOption(duration: Duration, what: string, min: Millis): M
 }
 
 /** Flink's upper bound of key groups (`KeyGroupRangeAssignment.UPPER_BOUND_MAX_PARALLELISM`). */
-export const highestParallelism = 32_768
+const highestParallelism = 32_768
 
 export function parallelismOption(value: number, what: string): number {
   if (!Number.isInteger(value) || value < 1 || value > highestParallelism) {

@@ -9,7 +9,7 @@ import {
   packArrayHeader, packBin, packBool, packMapHeader, packNil, packNumber, packString, packUndefined, Unpacker, type UnpackLimits,
 } from './msgpack.ts'
 
-export const controlLimits: UnpackLimits = { depth: 64, elements: 1_000_000 }
+const controlLimits: UnpackLimits = { depth: 64, elements: 1_000_000 }
 
 /** @throws FlinkError `UNSUPPORTED_VALUE` for what is not plain data, or beyond the limits that the receiver has */
 export function packMessage(message: unknown): Uint8Array {

@@ -24,7 +24,7 @@ export interface Shape {
 }
 
 /** More fields than this, in one record or in the union of all: the records travel as values, not as columns. */
-export const maxColumns = 128
+const maxColumns = 128
 /** More fields that are there only sometimes than this: likewise. Records that share few fields gain nothing from columns. */
 const maxOptionalColumns = 32
 

@@ -35,7 +35,7 @@ export function refuseFirst(values: readonly unknown[], size: number, what = 're
 }
 
 /** The first part of `value` that does not survive, or undefined if all of it does. */
-export function findUnsupported(value: unknown, path: string, ancestors: readonly object[] = []): Unsupported | undefined {
+function findUnsupported(value: unknown, path: string, ancestors: readonly object[] = []): Unsupported | undefined {
   switch (typeof value) {
     case 'function':
       return { path, thing: /^class\b/.test(Function.prototype.toString.call(value)) ? 'a class' : 'a function' }

@@ -32,7 +32,7 @@ export function printSink(label?: string): Sink<unknown> {
 }
 
 /** A record as one line: JSON where that says it all, with the types that JSON lacks spelled out. Text stands as it is. */
-export function formatRecord(value: unknown): string {
+function formatRecord(value: unknown): string {
   return typeof value === 'string' ? value : (JSON.stringify(value, spellOut) ?? String(value))
 }
 

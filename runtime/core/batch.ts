@@ -1,7 +1,7 @@
 import type { Timestamp } from './time.ts'
 
 /**
- * The unit of work: at most `maxBatchRecords` values with their timestamps in parallel. `values` and `timestamps` may
+ * The unit of work: at most `exchange.batch-size` values (512) with their timestamps in parallel. `values` and `timestamps` may
  * be longer than `size`. A record without a timestamp has `NO_TIMESTAMP`. Who hands over a batch gives it up.
  */
 export interface Batch {
@@ -31,7 +31,6 @@ export interface CheckpointBarrier {
   readonly kind: CheckpointKind
 }
 
-export const maxBatchRecords = 512
 export const maxFrameBytes = 32 * 1024
 
 export function createBatch(capacity: number): Batch {

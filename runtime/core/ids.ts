@@ -6,19 +6,14 @@ declare const brand: unique symbol
 type Branded<T, B extends string> = T & { readonly [brand]: B }
 
 export type ClusterId = Branded<string, 'ClusterId'>
-/** 32 hex digits. */
-export type JobId = Branded<string, 'JobId'>
 /** A job vertex (a chain of operators): 32 hex digits, the id of the operator at its head. */
 export type VertexId = Branded<string, 'VertexId'>
 /** 32 hex digits: murmur3_128 of the user's uid, or of the generated name (Flink `OperatorID`). */
 export type OperatorId = Branded<string, 'OperatorId'>
-export type TaskManagerId = Branded<string, 'TaskManagerId'>
 
 export const asClusterId = (text: string) => text as ClusterId
-export const asJobId = (text: string) => text as JobId
 export const asVertexId = (text: string) => text as VertexId
 export const asOperatorId = (text: string) => text as OperatorId
-export const asTaskManagerId = (text: string) => text as TaskManagerId
 
 /**
  * What every control message carries, so that a message of an earlier life is dropped and counted: the JobManager's

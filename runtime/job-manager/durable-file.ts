@@ -15,14 +15,6 @@ export function writeDurable(files: FileSystem, path: string, bytes: Uint8Array)
   writeDurably(files, parentOf(path), path.slice(path.lastIndexOf('/') + 1), bytes)
 }
 
-/** Removes a file, or a directory with all that is in it; nothing happens if it is not there. */
-export function removeTree(files: FileSystem, path: string): void {
-  const stat = files.stat(path)
-  if (stat === undefined) return
-  if (stat.kind === 'directory') for (const name of files.list(path)) removeTree(files, `${path}/${name}`)
-  files.remove(path)
-}
-
 const parentOf = (path: string) => path.slice(0, Math.max(1, path.lastIndexOf('/')))
 
 const encoder = new TextEncoder()

@@ -5,7 +5,7 @@
 import type { Timestamp } from '../core/time.ts'
 import type { RuntimeEvent, RuntimeEventBody } from './event.ts'
 
-export const journalCapacity = 20_000
+const journalCapacity = 20_000
 
 export class EventJournal {
   readonly #ring: (RuntimeEvent | undefined)[]

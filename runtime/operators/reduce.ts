@@ -19,7 +19,7 @@ import { createOwner } from './ownership.ts'
 import { keyedStats } from './keyed-stats.ts'
 import { blameOf, keyError, userError, type Blame } from './user-error.ts'
 
-export const reduceState = 'reduce'
+const reduceState = 'reduce'
 
 export class ReduceOperator implements Operator {
   readonly #context: ChainContext

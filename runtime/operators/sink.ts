@@ -26,7 +26,7 @@ import type { Operator, OperatorStats } from './operator.ts'
 import type { Outputs } from './output.ts'
 import { blameOf, userError, type Blame } from './user-error.ts'
 
-export const committablesState = 'committables'
+const committablesState = 'committables'
 /** Tag of what is committed at the end of input without a checkpoint. */
 const endOfInputId = Number.MAX_SAFE_INTEGER
 

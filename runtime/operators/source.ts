@@ -22,7 +22,7 @@ import { Ticker } from './ticker.ts'
 import { blameOf, invalidTimestamp, userError, type Blame } from './user-error.ts'
 import { WatermarkTracker } from './watermark-tracker.ts'
 
-export const splitsState = 'splits'
+const splitsState = 'splits'
 const noSplit = ''
 const noStrategy: ResolvedWatermarkStrategy = { timestamp: undefined, policy: { kind: 'none' }, idleness: undefined }
 

@@ -22,7 +22,6 @@ export const frameType = {
   /** consumer -> producer: [8, channel, credits] more frames may be sent on this channel. Every frame takes one but schema and credit; a producer begins with `exchange.credits`. */
   credit: 8,
 } as const
-export type FrameType = (typeof frameType)[keyof typeof frameType]
 export const dataProtocolVersion = 1
 /** A longer frame closes the connection. */
 export const maxFrameLength = 64 * 1024 * 1024

@@ -27,7 +27,7 @@ export interface ConnectionEvents<In> {
 /** Bytes that may wait for a peer that does not read. */
 export const maxQueuedBytes = 8 * 1024 * 1024
 /** A longer message ends the connection. Deployments with the manifest of a large checkpoint are the longest. */
-export const maxMessageBytes = 16 * 1024 * 1024
+const maxMessageBytes = 16 * 1024 * 1024
 const preambleMagic = Buffer.from('FTSC\x01', 'latin1')
 const preambleBytes = preambleMagic.length + 32
 const preambleTimeoutMs = 5_000

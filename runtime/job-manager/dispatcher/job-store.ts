@@ -12,8 +12,8 @@ import { FlinkError, errorToData, type ErrorData } from '../../core/errors.ts'
 import type { FileSystem } from '../../core/files.ts'
 import type { JobGraph } from '../../graph/job-graph.ts'
 import type { CompletedCheckpoint } from '../checkpoint/checkpoint-coordinator.ts'
-import { readAll } from '../../state/snapshot/durable-file.ts'
-import { ensureDirectory, readJson, removeTree, writeDurable, writeDurableJson } from '../durable-file.ts'
+import { readAll, removeTree } from '../../state/snapshot/durable-file.ts'
+import { ensureDirectory, readJson, writeDurable, writeDurableJson } from '../durable-file.ts'
 
 export interface Submission {
   readonly jobId: string

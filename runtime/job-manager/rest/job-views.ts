@@ -82,7 +82,7 @@ function vertexSummary(job: JobRunner, index: number, now: number): RestJobVerte
     slotSharingGroupId: vertex.slotSharingGroup,
     slotSharingGroupName: vertex.slotSharingGroup,
     name: vertex.name,
-    maxParallelism: vertex.maxParallelism,
+    maxParallelism: job.maxParallelismOf(index) ?? vertex.maxParallelism,
     parallelism: vertex.parallelism,
     status: aggregateStatus(counts, vertex.parallelism),
     'start-time': start,
@@ -199,7 +199,7 @@ export function executionResult(job: JobRunner): RestExecutionResult {
 export function vertexDetails(job: JobRunner, index: number, now: number): RestVertex {
   const { id, name, parallelism, maxParallelism } = job.graph.vertices[index] as JobRunner['graph']['vertices'][number]
   return {
-    id, name, parallelism, maxParallelism, now,
+    id, name, parallelism, maxParallelism: job.maxParallelismOf(index) ?? maxParallelism, now,
     subtasks: recordsOf(job, index).map((record, subtask): RestSubtask => {
       const metrics = job.rates.latest(index, subtask)
       const running = { ...record.durations, [record.status]: (record.durations[record.status] ?? 0) + (record.endedAt === undefined && record.since > 0 ? now - record.since : 0) }
@@ -228,7 +228,7 @@ export function backPressure(job: JobRunner, index: number, now: number): RestBa
 }
 
 /** Flink's 64-bit numbers as text. */
-export const watermarkText = (timestamp: number) => (timestamp === -Infinity ? '-9223372036854775808' : timestamp === Infinity ? '9223372036854775807' : String(timestamp))
+const watermarkText = (timestamp: number) => (timestamp === -Infinity ? '-9223372036854775808' : timestamp === Infinity ? '9223372036854775807' : String(timestamp))
 
 export function watermarks(job: JobRunner, index: number): RestMetrics {
   return recordsOf(job, index).flatMap((_, subtask) => {

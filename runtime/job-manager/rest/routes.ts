@@ -37,7 +37,7 @@ export interface Route {
   answer(manager: JobManager, request: RestRequest): RestAnswer
 }
 
-export const flinkTsVersion = '0.1.0'
+const flinkTsVersion = '0.1.0'
 const megabyte = 1024 * 1024
 const hex = '[0-9a-f]{32}'
 const job = `/jobs/(?<job>${hex})`

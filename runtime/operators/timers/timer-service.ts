@@ -9,8 +9,8 @@ import type { KeyedBlock, KeyedStateBackend, SnapshotRun, SnapshotSink } from '.
 import { own } from '../ownership.ts'
 import { TimerQueue, type Timer } from './timer-queue.ts'
 
-export const eventTimersState = '_timers/event'
-export const processingTimersState = '_timers/processing'
+const eventTimersState = '_timers/event'
+const processingTimersState = '_timers/processing'
 /** Timers per block of a snapshot. */
 const timersPerBlock = 1000
 

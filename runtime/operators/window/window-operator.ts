@@ -28,11 +28,11 @@ import { windowContents, type WindowContents } from './contents.ts'
 import { PendingWindows } from './pending-windows.ts'
 import { WindowFunctionContext, WindowResults } from './window-context.ts'
 
-export const windowState = 'window'
+const windowState = 'window'
 /** Namespace and key of windows that had fired before a restore and got an element since. */
-export const touchedState = 'window-touched'
+const touchedState = 'window-touched'
 /** Per key group: the watermark up to which windows had fired. */
-export const firedState = '_window/fired'
+const firedState = '_window/fired'
 
 export class WindowOperator implements Operator {
   readonly #context: ChainContext

@@ -1,4 +1,4 @@
-/** Small files, whole: written so that after any crash either the old or the new one is there, read in one go. */
+/** Small files, whole: written so that after any crash either the old or the new one is there, read in one go. And how trees go. */
 import type { FileSystem } from '../../core/files.ts'
 
 /** Data, fsync, rename, fsync directory. */
@@ -30,4 +30,12 @@ export function readAll(files: FileSystem, path: string): Uint8Array {
   } finally {
     handle.close()
   }
+}
+
+/** Removes a file, or a directory with all that is in it; nothing happens if it is not there. */
+export function removeTree(files: FileSystem, path: string): void {
+  const stat = files.stat(path)
+  if (stat === undefined) return
+  if (stat.kind === 'directory') for (const name of files.list(path)) removeTree(files, `${path}/${name}`)
+  files.remove(path)
 }

@@ -117,7 +117,7 @@ function subtaskOf(value: unknown): ManifestSubtask {
 }
 
 /** A relative name of plain characters that no part of leads elsewhere. */
-export function insideName(name: string): string {
+function insideName(name: string): string {
   const parts = name.split('/')
   if (!namePattern.test(name) || parts.some(part => part === '' || part === '.' || part === '..')) {
     throw corrupt(file, `${JSON.stringify(name)} is not a name inside the snapshot`)

@@ -55,7 +55,7 @@ export function readSnapshot(files: FileSystem, directory: string, verify: boole
 }
 
 /** Checks that every data file is as it was written. */
-export function verifySnapshot(files: FileSystem, directory: string, manifest: Manifest, createHasher: CreateHasher = sha256): void {
+function verifySnapshot(files: FileSystem, directory: string, manifest: Manifest, createHasher: CreateHasher = sha256): void {
   const seen = new Set<string>()
   for (const operator of manifest.operators) {
     for (const subtask of operator.subtasks) {
@@ -66,7 +66,7 @@ export function verifySnapshot(files: FileSystem, directory: string, manifest: M
   }
 }
 
-export function decodeManifest(bytes: Uint8Array, createHasher: CreateHasher = sha256): Manifest {
+function decodeManifest(bytes: Uint8Array, createHasher: CreateHasher = sha256): Manifest {
   const lines = checkedLines(bytes, createHasher)
   const { header, operators, coordinators } = headerOf(lines[0])
   if (lines.length !== 1 + operators + coordinators) throw corrupt(manifestName, 'it has another number of lines than it says')

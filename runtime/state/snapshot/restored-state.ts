@@ -1,6 +1,6 @@
 /**
- * What a subtask finds of the snapshot that it starts from. Opens only the files that can hold something of it, verifies
- * each once, and reads only the blocks it needs, one after another.
+ * What a subtask finds of the snapshot that it starts from. Verifies each file of its operators once, and reads only the
+ * blocks it needs, one after another.
  */
 import type { FileSystem } from '../../core/files.ts'
 import type { KeyedBlock, RestoredState } from '../../operators/keyed-state.ts'

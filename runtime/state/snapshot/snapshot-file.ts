@@ -247,7 +247,7 @@ export function corrupt(name: string, what: string): FlinkError {
 }
 
 /** The last two parts of a path: the directory of the checkpoint and the file. */
-export function shortName(path: string): string {
+function shortName(path: string): string {
   return path.split('/').slice(-2).join('/')
 }
 

@@ -3,11 +3,11 @@ import { keyGroupRangeOf } from '../../core/key-group.ts'
 import { seededRandom } from '../../core/random.ts'
 import type { SnapshotBlock, SnapshotFile, SubtaskRestore } from '../../protocol/slot.ts'
 import { MemoryFiles } from '../../testing/memory-files.ts'
-import { disposable, disposeSavepoint, disposeSnapshot } from './dispose.ts'
+import { disposeSnapshot } from './dispose.ts'
 import { manifestName, readSnapshot, writeManifest } from './manifest.ts'
 import type { Manifest } from './manifest.ts'
 import { encodeManifest } from './manifest.ts'
-import { listShares, oldSubtasksOf, restoredMaxParallelism } from './redistribute.ts'
+import { listShares } from './redistribute.ts'
 import { openRestored } from './restored-state.ts'
 import { SnapshotFileReader, SnapshotFileWriter } from './snapshot-file.ts'
 import { sha256 } from './sha256.ts'
@@ -142,17 +142,6 @@ describe('who gets what', () => {
       const items = dealt.flatMap(({ oldSubtask, from, to }) => Array.from({ length: to - from }, (_, i) => `${oldSubtask}/${from + i}`))
       expect(items, `seed ${seed}, round ${round}`).toEqual(counts.flatMap((count, oldSubtask) => Array.from({ length: count }, (_, i) => `${oldSubtask}/${i}`)))
     }
-  })
-
-  test('a subtask needs the old files whose key groups it owns', () => {
-    expect([0, 1, 2].map(subtask => oldSubtasksOf(keyGroupRangeOf(subtask, 3, 128), 2, 128))).toEqual([[0], [0, 1], [1]])
-  })
-
-  test('max parallelism comes from the snapshot (K5)', () => {
-    expect(restoredMaxParallelism('count', 128, undefined, 4)).toBe(128)
-    expect(restoredMaxParallelism('count', 128, 128, 128)).toBe(128)
-    expect(() => restoredMaxParallelism('count', 128, 256, 4)).toThrow('operator "count" has max parallelism 256 in the job and 128 in the snapshot')
-    expect(() => restoredMaxParallelism('count', 128, undefined, 129)).toThrow('operator "count" has parallelism 129, above its max parallelism 128 in the snapshot')
   })
 })
 
@@ -318,19 +307,5 @@ describe('a disk with faults', () => {
       disposeSnapshot(files, directory)
       expect(files.stat(directory)).toBeUndefined()
     }
-  })
-})
-
-describe('retention', () => {
-  test('the newest stay, and those in use', () => {
-    expect(disposable([1, 2, 3, 4, 5], 2, new Set([2]))).toEqual([1, 3])
-    expect(disposable([7], 0, new Set())).toEqual([])
-  })
-
-  test('disposing of what is no savepoint touches nothing', () => {
-    const files = new MemoryFiles()
-    files.makeDirectory('/home/user/src')
-    expect(() => disposeSavepoint(files, '/home/user')).toThrow(expect.objectContaining({ code: 'SNAPSHOT_NOT_FOUND' }))
-    expect(files.stat('/home/user/src')).toBeDefined()
   })
 })

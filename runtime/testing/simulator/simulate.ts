@@ -80,7 +80,7 @@ export function simulate(seed: number, bugs: PlantedBugs = noPlantedBugs): Simul
     evaluate,
     bugs,
   })
-  const jobId = cluster.submit({ jobGraph: translate(evaluate(), config), bundlePath: `${projectDirectory}/job.mjs`, projectDirectory })
+  cluster.submit({ jobGraph: translate(evaluate(), config), bundlePath: `${projectDirectory}/job.mjs`, projectDirectory })
   const victims = random.fork('victims')
   for (const { at, what } of world.kills) {
     time.after(at, () => {

@@ -301,6 +301,14 @@ export function removeClusterFiles(directories: ProjectDirectories, clusterId: s
   removeSocketDirectory(socketDirectory)
 }
 
+/** Removes everything that a cluster leaves: for whichever of its processes sees that the root is gone. */
+export function removeLeavings({ projectDirectory, clusterId, socketDirectory }: { readonly projectDirectory: string; readonly clusterId: string; readonly socketDirectory: string }): void {
+  const directories = projectDirectories(projectDirectory)
+  removeClusterFiles(directories, clusterId, socketDirectory)
+  rmSync(join(directories.state, clusterId), { recursive: true, force: true })
+  releaseLockOf(directories.lock, clusterId)
+}
+
 function isIdentity(value: unknown): value is ProcessIdentity {
   const identity = value as Partial<ProcessIdentity> | null
   return typeof identity === 'object' && identity !== null && typeof identity.pid === 'number' && typeof identity.startTime === 'string'

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { decodeValue, encodeValue } from '../codec/value-codec.ts'
 import { childEnvironment } from '../deploy/child-environment.ts'
 import { dieNow, openLifeLine, tellParent } from '../deploy/child-process.ts'
-import { projectDirectories, removeClusterFiles, releaseLockOf, socketDirectoryAt } from '../deploy/cluster-directory.ts'
+import { projectDirectories, removeLeavings, socketDirectoryAt } from '../deploy/cluster-directory.ts'
 import { nodeFiles } from '../deploy/node-files.ts'
 import type { JobManagerBootstrap, RootLine } from '../deploy/process-events.ts'
 import { identityOf, signal, type ProcessIdentity } from '../deploy/process-identity.ts'
@@ -187,11 +187,4 @@ async function stop(): Promise<void> {
 function fatal(error: unknown): void {
   console.error(error)
   dieNow({ code: 'PROCESS_LOST', message: `the JobManager stopped because of a bug: ${(error as Error | undefined)?.message ?? String(error)}` })
-}
-
-function removeLeavings(known: JobManagerBootstrap): void {
-  const { root, state } = projectDirectories(known.projectDirectory)
-  removeClusterFiles(projectDirectories(known.projectDirectory), known.clusterId, known.socketDirectory)
-  rmSync(join(state, known.clusterId), { recursive: true, force: true })
-  releaseLockOf(join(root, 'lock'), known.clusterId)
 }

@@ -4,7 +4,7 @@
  * this process alive when its root is gone.
  */
 import { join } from 'node:path'
-import { projectDirectories, removeSocketDirectory, socketDirectoryAt } from '../deploy/cluster-directory.ts'
+import { projectDirectories, removeLeavings, socketDirectoryAt } from '../deploy/cluster-directory.ts'
 import { dieNow, openLifeLine, tellParent } from '../deploy/child-process.ts'
 import type { TaskManagerBootstrap } from '../deploy/process-events.ts'
 import type { ErrorData } from '../core/errors.ts'
@@ -20,7 +20,7 @@ const reconnectWindowMs = 15_000
 const memoryCheckMs = 100
 
 const { bootstrap } = await openLifeLine<TaskManagerBootstrap>(known => {
-  if (known !== undefined) removeSocketDirectory(known.socketDirectory)
+  if (known !== undefined) removeLeavings(known)
   dieNow()
 })
 const { clusterId, token, id, slots: slotCount, projectDirectory, cancelGraceMs, memoryLimit } = bootstrap

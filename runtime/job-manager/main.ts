@@ -3,11 +3,10 @@
  * cluster it is the root as well: it starts the TaskManagers, watches them, and removes what the cluster leaves.
  */
 import { rmSync, chmodSync } from 'node:fs'
-import { join } from 'node:path'
 import { decodeValue, encodeValue } from '../codec/value-codec.ts'
 import { childEnvironment } from '../deploy/child-environment.ts'
 import { dieNow, openLifeLine, tellParent } from '../deploy/child-process.ts'
-import { projectDirectories, removeLeavings, socketDirectoryAt } from '../deploy/cluster-directory.ts'
+import { removeLeavings, socketDirectoryAt } from '../deploy/cluster-directory.ts'
 import { nodeFiles } from '../deploy/node-files.ts'
 import type { JobManagerBootstrap, RootLine } from '../deploy/process-events.ts'
 import { identityOf, signal, type ProcessIdentity } from '../deploy/process-identity.ts'

@@ -40,6 +40,15 @@ export function slotSharingGroups(graph: JobGraph): readonly { readonly group: s
   return [...groups].map(([group, vertices]) => ({ group, vertices, slots: Math.max(...vertices.map(v => graph.vertices[v]!.parallelism)) }))
 }
 
+/**
+ * The graph with the max parallelism that restored state was saved with (K5): it fixes which key is in which key group.
+ * The hash stays that of the graph as it was built, so this comes after translating and before the plan is made.
+ */
+export function withMaxParallelism(graph: JobGraph, byVertex: Readonly<Record<number, number>> | undefined): JobGraph {
+  if (byVertex === undefined) return graph
+  return { ...graph, vertices: graph.vertices.map((vertex, v) => ({ ...vertex, maxParallelism: byVertex[v] ?? vertex.maxParallelism })) }
+}
+
 /** The channel from subtask `up` to subtask `down` of an edge; a forward edge has only those with `up === down`. */
 export function channelOf(edge: PlanEdge, up: number, down: number): number {
   if (!edge.forward) return edge.firstChannel + up * edge.downParallelism + down

@@ -9,7 +9,7 @@ import type { MessagePort } from 'node:worker_threads'
 import { encodeValue, decodeValue } from '../codec/value-codec.ts'
 import { errorToData, FlinkError, type ErrorCode, type ErrorData } from '../core/errors.ts'
 import { loadJobDefinition } from '../deploy/user-code.ts'
-import { executionPlan } from '../graph/plan.ts'
+import { executionPlan, withMaxParallelism } from '../graph/plan.ts'
 import { translate } from '../graph/translate.ts'
 import { DataPlane } from '../network/data-plane.ts'
 import { createChain } from '../operators/create-chain.ts'
@@ -96,7 +96,7 @@ class SlotRun {
     this.#port = port
     this.#ended = ended
     const { fence, jobId, slot, config, peers } = deployment
-    const graph = translate(definition, config)
+    const graph = withMaxParallelism(translate(definition, config), deployment.maxParallelism)
     const plan = executionPlan(graph)
     const stateDirectory = stateDirectoryOf(data, fence)
     const host: SlotHost = {

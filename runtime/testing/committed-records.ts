@@ -3,11 +3,18 @@ import type { Sink } from '../api/connector.ts'
 import { FlinkError } from '../core/errors.ts'
 import type { JobDefinition } from '../graph/transformation.ts'
 
+interface Kept {
+  readonly id: string
+  /** Who wrote it: after a restore at another parallelism, somebody else commits it again. */
+  readonly subtask: number
+  readonly values: readonly unknown[]
+}
+
 export class CommittedRecords {
   readonly #bySink = new Map<string, Map<string, readonly unknown[]>[]>()
 
   /** Commits in two phases like a sink on disk; committing again what is there changes nothing. */
-  sink(id: string): Sink<unknown, { readonly id: string; readonly values: readonly unknown[] }> {
+  sink(sinkId: string): Sink<unknown, Kept> {
     return {
       kind: 'sink',
       name: 'kept',
@@ -16,18 +23,17 @@ export class CommittedRecords {
         return {
           write: value => void values.push(value),
           prepareCommit(checkpointId) {
-            const committable = { id: `${ctx.subtask}/${checkpointId}`, values }
+            const committable: Kept = { id: `${ctx.subtask}/${checkpointId}`, subtask: ctx.subtask, values }
             values = []
             return committable.values.length === 0 ? [] : [committable]
           },
         }
       },
-      createCommitter: ctx => ({
+      createCommitter: () => ({
         commit: committables => {
-          let subtasks = this.#bySink.get(id)
-          if (subtasks === undefined) this.#bySink.set(id, (subtasks = []))
-          const kept = (subtasks[ctx.subtask] ??= new Map<string, readonly unknown[]>())
-          for (const committable of committables) kept.set(committable.id, committable.values)
+          let subtasks = this.#bySink.get(sinkId)
+          if (subtasks === undefined) this.#bySink.set(sinkId, (subtasks = []))
+          for (const { id, subtask, values } of committables) (subtasks[subtask] ??= new Map<string, readonly unknown[]>()).set(id, values)
         },
       }),
     }

@@ -5,8 +5,7 @@
 import { errorToData } from '../../core/errors.ts'
 import type { FileSystem } from '../../core/files.ts'
 import type { Random } from '../../core/random.ts'
-import type { KeyedStateBackend, SnapshotRun } from '../../operators/keyed-state.ts'
-import { executionPlan } from '../../graph/plan.ts'
+import { executionPlan, withMaxParallelism } from '../../graph/plan.ts'
 import { translate } from '../../graph/translate.ts'
 import type { JobDefinition } from '../../graph/transformation.ts'
 import { createChain } from '../../operators/create-chain.ts'
@@ -109,7 +108,7 @@ class Running implements RunningSlot {
     const deployment = this.#deployment
     try {
       const definition = this.#world.evaluate(deployment, this.#told)
-      const graph = translate(definition, deployment.config)
+      const graph = withMaxParallelism(translate(definition, deployment.config), deployment.maxParallelism)
       this.#slot = new Slot(
         {
           now: () => time.now,

@@ -26,6 +26,8 @@ export function eventLine(event: RuntimeEvent): EventLine | undefined {
     case 'jobSubmitted':
       return line('info', `job "${event.name}" has id ${event.jobId}`)
     case 'jobStatus': {
+      // `jobSubmitted` has said so.
+      if (event.status === 'CREATED') return undefined
       const attempt = event.attempt > 1 ? ` (attempt ${event.attempt})` : ''
       const level = event.status === 'FAILED' || event.status === 'FAILING' ? 'error' : event.status === 'RESTARTING' ? 'warn' : 'info'
       return line(level, `job is ${event.status}${attempt}`)

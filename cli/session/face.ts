@@ -29,7 +29,7 @@ export interface FaceOptions {
   readonly onWish: (wish: Wish) => void
 }
 
-/** Lines of the log that are repeated after the live view has closed. */
+/** So many lines that the job printed or that warn are repeated after the live view has closed. */
 const lastLines = 10
 const tickMillis = 1_000
 
@@ -102,7 +102,8 @@ function liveFace(onWish: (wish: Wish) => void): Face {
       closed = true
       await screen?.close()
       screen = undefined
-      for (const { kind, text } of view.log.slice(-lastLines)) process.stdout.write(`${kind === 'warn' ? coloured('yellow', text) : kind === 'error' ? coloured('red', text) : text}\n`)
+      const worthKeeping = view.log.filter(({ kind }) => kind !== 'info')
+      for (const { kind, text } of worthKeeping.slice(-lastLines)) process.stdout.write(`${kind === 'warn' ? coloured('yellow', text) : kind === 'error' ? coloured('red', text) : text}\n`)
       for (const line of drawSummary(view, Date.now(), paintFor(process.stdout))) process.stdout.write(`${line}\n`)
     },
   }

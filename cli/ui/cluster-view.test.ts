@@ -81,6 +81,9 @@ describe('the screen', () => {
     "This view needs 60x15; the terminal has…
     Make it larger, or press q."
   `))
+  test('of data more than a year old it shows the date, not the distance', () => {
+    expect(frame({ now: storyStart + 400 * 86_400_000 }).split('\n')[4]).toMatch(/ 2001-01-01$/)
+  })
   test('numbers that are old are marked', () => expect(frame({ stale: 4_000 }).split('\n')[0]).toContain('no news for 4.0 s'))
 
   test('always has as many rows as the terminal, none wider, and no escape but ours', () => {

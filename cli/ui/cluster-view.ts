@@ -50,6 +50,8 @@ export interface JobView {
 export interface VertexView {
   readonly name: string
   readonly source: boolean
+  /** Nothing leaves it for another task. */
+  readonly sink: boolean
   readonly subtasks: readonly SubtaskView[]
 }
 
@@ -167,9 +169,10 @@ function newJob(id: string, name: string, graph: JobGraph, at: number): JobView 
   return {
     id, name, status: 'CREATED', attempt: 1, submittedAt: at, endedAt: undefined, restarts: 0,
     error: undefined, lastFailure: undefined, restoredFrom: undefined, checkpoints: noCheckpoints,
-    vertices: graph.vertices.map(vertex => ({
+    vertices: graph.vertices.map((vertex, index) => ({
       name: vertex.name,
       source: vertex.operators[0]?.source ?? false,
+      sink: graph.edges.every(edge => edge.source !== index),
       subtasks: Array.from({ length: vertex.parallelism }, () => subtask),
     })),
   }

@@ -50,7 +50,7 @@ export const story: readonly RuntimeEvent[] = events(
   [160, { kind: 'jobStatus', jobId, status: 'RUNNING', attempt: 1 }],
   [1000, {
     kind: 'metrics', jobId, tasks: [
-      metrics(0, 0, { recordsOut: 1_000 }), metrics(0, 1, { recordsOut: 2_000 }), metrics(1, 0, { recordsIn: 900 }), metrics(1, 1, { recordsIn: 1_900 }),
+      metrics(0, 0, { recordsIn: 1_000, recordsOut: 1_000 }), metrics(0, 1, { recordsIn: 2_000, recordsOut: 2_000 }), metrics(1, 0, { recordsIn: 900 }), metrics(1, 1, { recordsIn: 1_900 }),
     ],
   }],
   [1200, { kind: 'output', jobId, stream: 'stdout', text: 'late:1> flight AA1\u001b[2J' }],
@@ -59,8 +59,8 @@ export const story: readonly RuntimeEvent[] = events(
   [1500, { kind: 'checkpointFailed', jobId, checkpointId: 2, checkpointKind: 'savepoint', reason: 'task "Source: flights (1/2)" finished' }],
   [2000, {
     kind: 'metrics', jobId, tasks: [
-      metrics(0, 0, { recordsOut: 13_345, busyMs: 300, backPressuredMs: 600, idleMs: 100, currentOutputWatermark: midnight + 3_600_000 }),
-      metrics(0, 1, { recordsOut: 14_000, busyMs: 500, backPressuredMs: 500, currentOutputWatermark: midnight + 7_200_000 }),
+      metrics(0, 0, { recordsIn: 13_345, recordsOut: 13_345, busyMs: 300, backPressuredMs: 600, idleMs: 100, currentOutputWatermark: midnight + 3_600_000 }),
+      metrics(0, 1, { recordsIn: 14_000, recordsOut: 14_000, busyMs: 500, backPressuredMs: 500, currentOutputWatermark: midnight + 7_200_000 }),
       metrics(1, 0, { recordsIn: 12_900, busyMs: 1_000, currentInputWatermark: midnight + 3_600_000, stateBytes: 40_000, lateRecordsDropped: 3 }),
       metrics(1, 1, { recordsIn: 13_900, busyMs: 900, idleMs: 100, currentInputWatermark: midnight + 3_600_000, stateBytes: 50_000 }),
     ],

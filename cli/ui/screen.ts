@@ -92,7 +92,7 @@ function drawTable(view: ClusterView, screen: ScreenState, rows: number, paint: 
     const summary = summariseVertex(vertex)
     const marker = i === screen.selected ? '>' : summary.status === 'RUNNING' ? ' ' : statusLetter(summary.status)
     const name = pad(sanitiseLine(vertex.name), nameColumns - 1)
-    const cells = `${pad(String(summary.parallelism), 6, 'right')}${pad(formatCount(summary.recordsInPerSecond), 10, 'right')}${pad(formatCount(summary.recordsOutPerSecond), 10, 'right')}`
+    const cells = `${pad(String(summary.parallelism), 6, 'right')}${pad(formatCount(summary.recordsInPerSecond), 10, 'right')}${pad(vertex.sink ? '-' : formatCount(summary.recordsOutPerSecond), 10, 'right')}`
     const watermark = withWatermark ? pad(formatWatermark(summary), watermarkColumns, 'right') : ''
     const lag = withLag ? pad(formatLag(summary, screen.now), lagColumns, 'right') : ''
     const left = `${marker} ${name} `
@@ -124,8 +124,9 @@ function formatLag(summary: VertexSummary, now: number): string {
   if (summary.watermark === undefined) return '-'
   if (summary.watermark === 'end') return 'end'
   const lag = now - summary.watermark
-  const years = lag / (365.25 * 86_400_000)
-  return years >= 1 ? `${years.toFixed(1)} years` : lag < 0 ? `-${formatElapsed(-lag)}` : formatElapsed(lag)
+  // Old data is replayed: how old says less than where it is.
+  if (lag >= 365 * 86_400_000) return formatEventTime(summary.watermark).slice(0, 10)
+  return lag < 0 ? `-${formatElapsed(-lag)}` : formatElapsed(lag)
 }
 
 function drawDetails(view: ClusterView, screen: ScreenState, paint: Paint): string[] {
@@ -138,9 +139,9 @@ function drawDetails(view: ClusterView, screen: ScreenState, paint: Paint): stri
     const percent = (share: number) => `${Math.round(share * 100)} %`
     const facts = [
       s.status,
-      `${formatCount(s.recordsIn)} in, ${formatCount(s.recordsOut)} out`,
-      `busy ${percent(s.busy)}, backpressured ${percent(s.backPressured)}, idle ${percent(s.idle)}`,
+      `${formatCount(s.recordsIn)} in${vertex.sink ? '' : `, ${formatCount(s.recordsOut)} out`}`,
       ...(columns < withWatermarkColumns ? [`watermark ${formatWatermark(s)}`] : []),
+      `busy ${percent(s.busy)}, backpressured ${percent(s.backPressured)}, idle ${percent(s.idle)}`,
       ...(s.stateBytes > 0 ? [`state ${formatBytes(s.stateBytes)}`] : []),
       ...(s.late > 0 ? [`${formatCount(s.late)} late`] : []),
     ]
@@ -206,7 +207,8 @@ const helpLines = [
   '  Ctrl-C           cancel; pressed again, end everything at once',
   '',
   '  LOAD: █ busy, ▒ backpressured, · idle. A task that is backpressured waits for',
-  '  the first busy one below it. LAG: how far event time is behind the clock.',
+  '  the first busy one below it. LAG: how far event time is behind the clock,',
+  '  or its date where that is more than a year.',
   '  [21.]: slots of a TaskManager with the number of subtasks in each.',
   '  In front of a task: * finished, ! failed, . not running.',
 ]
@@ -217,7 +219,7 @@ export function drawSummary(view: ClusterView, now: number, paint: Paint): strin
   if (job === undefined) return []
   const lines = [`job "${sanitiseLine(job.name)}" ${paintStatus(job.status, job.status, paint)} after ${formatElapsed((job.endedAt ?? now) - job.submittedAt)}${job.restarts > 0 ? `, ${job.restarts} ${job.restarts === 1 ? 'restart' : 'restarts'}` : ''}`]
   const sources = job.vertices.filter(vertex => vertex.source).map(summariseVertex)
-  const records = sources.reduce((sum, source) => sum + Math.max(source.recordsIn, source.recordsOut), 0)
+  const records = sources.reduce((sum, source) => sum + source.recordsIn, 0)
   const { completed, failed, lastSavepoint } = job.checkpoints
   lines.push(`${formatCount(records)} records from ${sources.length} ${sources.length === 1 ? 'source' : 'sources'}, ${completed} ${completed === 1 ? 'checkpoint' : 'checkpoints'}${failed > 0 ? `, ${failed} failed` : ''}`)
   if (lastSavepoint !== undefined) lines.push(`savepoint: ${sanitiseLine(lastSavepoint)}`)

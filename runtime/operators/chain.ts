@@ -91,6 +91,7 @@ export interface ChainWatermarks {
 
 /** Cumulative, since the task started. */
 export interface ChainMetrics {
+  /** Of a source: read from outside. */
   readonly recordsIn: number
   readonly recordsOut: number
   readonly lateRecordsDropped: number

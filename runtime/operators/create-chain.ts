@@ -187,7 +187,7 @@ class OperatorChain implements Chain {
     let recordsOut = 0
     for (const outputs of this.#outputs) recordsOut += outputs.recordsLeft
     return {
-      recordsIn: this.#recordsIn,
+      recordsIn: this.#source?.recordsRead ?? this.#recordsIn,
       recordsOut,
       currentInputWatermark: this.#source?.watermark ?? this.#inputWatermark,
       currentOutputWatermark: Math.min(...this.#leaves.map(outputs => outputs.watermarkSent)),

@@ -49,6 +49,8 @@ export class SourceOperator implements Operator, SourceOutput<unknown> {
   #lastResult: PollResult = 'more'
   /** How long the reader had more but was not asked, since the last tick. */
   #paused: Millis = 0
+  /** Collected since the start: what a source has received, though it comes from no task. */
+  recordsRead = 0
 
   constructor(context: ChainContext, operator: JobOperator, transformation: SourceTransformation, outputs: Outputs) {
     this.#context = context
@@ -124,6 +126,7 @@ export class SourceOperator implements Operator, SourceOutput<unknown> {
   }
 
   collect(value: unknown, timestamp: Timestamp = NO_TIMESTAMP): void {
+    this.recordsRead++
     const strategy = this.#strategy
     if (this.#untimed) {
       this.#outputs.main.emit(value, timestamp)

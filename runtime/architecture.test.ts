@@ -1,5 +1,6 @@
 /**
- * The laws of the house (runtime/README.md), enforced. A failure names the law, the file and the line of thought behind it.
+ * The laws of the house (README.md, beside this), enforced as far as imports and text can tell. The name of a test is the
+ * rule; a failure lists who breaks it.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -15,37 +16,51 @@ interface Import {
 interface SourceFile {
   /** Relative to the root, for example `runtime/core/time.ts`. */
   readonly path: string
-  readonly text: string
+  /** Without comments. */
+  readonly code: string
   /** Relative imports, resolved like `path`. */
   readonly files: readonly Import[]
   readonly packages: readonly string[]
 }
 
-function sourceFiles(directory: string): SourceFile[] {
+const isTest = (path: string) => /\.(test|bench)\.tsx?$/.test(path)
+/** Helpers that stand beside the tests they serve. */
+const isTestHelper = (path: string) => /\/(test-[\w-]+|[\w-]+-harness|example-events)\.ts$/.test(path)
+
+function pathsIn(directory: string): string[] {
   return readdirSync(join(root, directory)).flatMap(name => {
     const path = `${directory}/${name}`
     if (name === 'node_modules') return []
-    if (statSync(join(root, path)).isDirectory()) return sourceFiles(path)
-    return /\.tsx?$/.test(name) && !/\.(test|bench)\.tsx?$/.test(name) ? [readSource(path)] : []
+    return statSync(join(root, path)).isDirectory() ? pathsIn(path) : [path]
   })
 }
 
+const statement = /^(?:import|export)\s+(type\s+)?(?:[\w*{][^'";]*?\sfrom\s+)?['"]([^'"\n]+)['"]$/gm
+/** `import('x')` and `createRequire(...)('x')`. */
+const call = /\b(?:import|createRequire\([^)]*\))\(\s*['"]([^'"]+)['"]\s*\)/g
+
 function readSource(path: string): SourceFile {
-  const text = readFileSync(join(root, path), 'utf8')
+  const code = readFileSync(join(root, path), 'utf8').replaceAll(/^\s*\/\*[\s\S]*?\*\/|(?<!:)\/\/ .*$/gm, '')
   const files: Import[] = []
   const packages: string[] = []
-  for (const match of text.matchAll(/^(?:import|export)\s+(type\s)?(?:[^'"\n;]*?|\{[^}]*\}|[^'"\n;]*?,\s*\{[^}]*\})\s*(?:from\s+)?['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/gm)) {
-    const target = (match[2] ?? match[3]) as string
-    if (target.startsWith('.')) files.push({ target: relative(root, resolve(root, dirname(path), target)), typeOnly: match[1] !== undefined })
+  const add = (target: string, typeOnly: boolean) => {
+    if (target.startsWith('.')) files.push({ target: relative(root, resolve(root, dirname(path), target)), typeOnly })
     else packages.push(target)
   }
-  return { path, text, files, packages }
+  for (const match of code.matchAll(statement)) add(match[2] as string, match[1] !== undefined)
+  for (const match of code.matchAll(call)) add(match[1] as string, false)
+  return { path, code, files, packages }
 }
 
-const files = [...sourceFiles('runtime'), ...sourceFiles('cli')]
+const files = [...pathsIn('runtime'), ...pathsIn('cli')].filter(path => /\.tsx?$/.test(path) && !isTest(path)).map(readSource)
 const byPath = new Map(files.map(file => [file.path, file]))
 const roomOf = (path: string) => path.split('/').slice(0, 2).join('/')
 const inRoom = (room: string) => files.filter(file => file.path.startsWith(`${room}/`))
+const inRooms = (...rooms: readonly string[]) => rooms.flatMap(room => inRoom(`runtime/${room}`))
+/** The files that import something of this path, as `file -> what`. */
+const importing = (from: readonly SourceFile[], target: RegExp) => from.flatMap(file => file.files.filter(each => target.test(each.target)).map(each => `${file.path} -> ${each.target}`))
+/** The places in code that match, as `file: match`. */
+const saying = (from: readonly SourceFile[], pattern: RegExp) => from.flatMap(file => [...file.code.matchAll(pattern)].map(match => `${file.path}: ${match[0]}`))
 
 /** Everything that running `entry` loads, following imports of values. */
 function loadedBy(entry: string): Set<string> {
@@ -68,42 +83,43 @@ test('the reader of imports finds them', () => {
 test('law 1: the main thread of the JobManager loads no operator, no channel, no connector and no user code; it schedules ids', () => {
   const loaded = [...loadedBy('runtime/job-manager/main.ts')]
   expect(loaded.length).toBeGreaterThan(10)
-  expect(loaded.filter(path => /^runtime\/(operators|slot|network|connectors|testing)\//.test(path))).toEqual([])
-  expect(loaded.filter(path => path.startsWith('runtime/api/'))).toEqual([])
+  expect(loaded.filter(path => /^runtime\/(operators|slot|network|connectors|api|testing)\//.test(path))).toEqual([])
+  expect(loaded).not.toContain('runtime/deploy/user-code.ts')
+})
+
+test('law 1, the other process: the main thread of a TaskManager loads no operator and no user code; those run in the threads of its slots', () => {
+  const loaded = [...loadedBy('runtime/task-manager/main.ts')]
+  expect(loaded.length).toBeGreaterThan(10)
+  expect(loaded.filter(path => /^runtime\/(operators|slot|network|connectors|api|testing)\//.test(path))).toEqual([])
+  expect(loaded).not.toContain('runtime/deploy/user-code.ts')
 })
 
 test('law 2: TaskManager and JobManager never import each other; they meet in protocol/', () => {
-  const crossing = (from: string, to: string) => inRoom(from).flatMap(file => file.files.filter(each => each.target.startsWith(`${to}/`)).map(each => `${file.path} -> ${each.target}`))
-  expect(crossing('runtime/task-manager', 'runtime/job-manager')).toEqual([])
-  expect(crossing('runtime/job-manager', 'runtime/task-manager')).toEqual([])
+  expect(importing(inRoom('runtime/task-manager'), /^runtime\/job-manager\//)).toEqual([])
+  expect(importing(inRoom('runtime/job-manager'), /^runtime\/task-manager\//)).toEqual([])
 })
 
 test('law 3: runtime/ never imports cli/ or its packages; lmdb is named only in state/lmdb/, msgpackr only in codec/', () => {
   const runtime = files.filter(file => file.path.startsWith('runtime/'))
-  expect(runtime.flatMap(file => file.files.filter(each => each.target.startsWith('cli/')).map(each => `${file.path} -> ${each.target}`))).toEqual([])
-  const naming = (pattern: RegExp, allowed: RegExp) => runtime.filter(file => !allowed.test(file.path) && file.packages.some(name => pattern.test(name))).map(file => file.path)
-  expect(naming(/^(ink|react|@oclif|oclif|esbuild|chokidar)(\/|$)/, /^$/)).toEqual([])
-  expect(naming(/^lmdb$/, /^runtime\/state\/lmdb\//)).toEqual([])
-  expect(naming(/^msgpackr(\/|$)/, /^runtime\/codec\//)).toEqual([])
+  expect(importing(runtime, /^cli\//)).toEqual([])
+  const naming = (pattern: RegExp) => runtime.filter(file => file.packages.some(name => pattern.test(name))).map(file => file.path)
+  expect(naming(/^(ink|react|@oclif|oclif|esbuild|chokidar)(\/|$)/)).toEqual([])
+  expect(naming(/^lmdb$/).filter(path => !path.startsWith('runtime/state/lmdb/'))).toEqual([])
+  expect(naming(/^lmdb$/)).not.toEqual([])
+  expect(naming(/^msgpackr(\/|$)/).filter(path => !path.startsWith('runtime/codec/'))).toEqual([])
+  expect(naming(/^msgpackr(\/|$)/)).not.toEqual([])
 })
 
-const pureRooms = ['runtime/core', 'runtime/protocol', 'runtime/codec', 'runtime/graph', 'runtime/api', 'runtime/operators', 'runtime/slot']
+const pureRooms = ['core', 'protocol', 'codec', 'graph', 'api', 'operators', 'slot']
 
 test('law 4: pure rooms see no Node, no clock, no chance, no console (they also compile with "types": [])', () => {
-  const found = pureRooms.flatMap(room =>
-    inRoom(room).flatMap(file => {
-      const code = file.text.replaceAll(/\/\*[\s\S]*?\*\/|(?<!:)\/\/.*$/gm, '')
-      const named = [...code.matchAll(/\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bconsole\.(?!ts\b)|\bprocess\.|\bsetTimeout\b|\bsetImmediate\b|\bqueueMicrotask\b|\bperformance\.|\bglobalThis\b/g)].map(match => match[0])
-      const node = file.packages.filter(name => name.startsWith('node:'))
-      // codec/ looks for Node's Buffer, and works without it.
-      const allowed = file.path.startsWith('runtime/codec/') ? new Set(['globalThis']) : new Set<string>()
-      return [...named.filter(name => !allowed.has(name)), ...node].map(name => `${file.path}: ${name}`)
-    }),
-  )
-  expect(found).toEqual([])
+  const impure = /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bconsole\.(?!ts\b)|(?<![-.\w#])process\.|\bset(?:Timeout|Interval|Immediate)\b|\bqueueMicrotask\b|\bperformance\.|\bglobalThis\b/g
+  // codec/ looks for Node's Buffer, and works without it.
+  expect(saying(inRooms(...pureRooms), impure).filter(each => !/^runtime\/codec\/.*: globalThis$/.test(each))).toEqual([])
+  expect(inRooms(...pureRooms).filter(file => !isTestHelper(file.path)).flatMap(file => file.packages.filter(name => !/^msgpackr(\/|$)/.test(name)).map(name => `${file.path} -> ${name}`))).toEqual([])
   const config = JSON.parse(readFileSync(join(root, 'runtime/tsconfig.pure.json'), 'utf8')) as { compilerOptions: { types: string[] }; include: string[] }
   expect(config.compilerOptions.types).toEqual([])
-  expect(pureRooms.filter(room => !config.include.includes(room.slice('runtime/'.length)))).toEqual([])
+  expect(pureRooms.filter(room => !config.include.includes(room))).toEqual([])
 })
 
 test('law 5: no import cycle', () => {
@@ -121,6 +137,61 @@ test('law 5: no import cycle', () => {
   }
   for (const file of files) visit(file.path, [])
   expect(cycles).toEqual([])
+})
+
+/** What only grows, and why it cannot grow for ever. */
+const boundedByConstruction: Readonly<Record<string, string>> = {
+  'runtime/api/builder.ts #nodes': 'an operator for each call of the function that builds the job; frozen after it',
+  'runtime/network/data-plane.ts #producers': 'a link per slot that the plan knows, made once',
+  'runtime/network/data-plane.ts #consumers': 'a link per slot that the plan knows, made once',
+  'runtime/operators/output.ts #sides': 'a side output per tag that the job graph reads',
+  'runtime/operators/output.ts #unread': 'no more than maxUnreadTags are remembered',
+  'runtime/slot/task-outputs.ts #byOperator': 'an entry per operator of the chain, made once',
+  'runtime/state/snapshot/snapshot-file.ts #index': 'an entry per block of one file',
+}
+
+test('law 6: what is kept is bounded: a collection that a class adds to, it also removes from', () => {
+  const onlyGrowing = files
+    .filter(file => file.path.startsWith('runtime/') && !isTestHelper(file.path) && !file.path.startsWith('runtime/testing/'))
+    .flatMap(({ path, code }) =>
+      [...code.matchAll(/^ {2}(?:readonly )?(#\w+)(?:: [^=\n]+)? = (?:new (?:Map|Set)\b|\[\])/gm)].flatMap(([, name]) => {
+        const grows = new RegExp(`this\\.${name}\\.(?:set|add|push|unshift)\\(`).test(code)
+        const shrinks = new RegExp(`this\\.${name}\\.(?:delete|clear|shift|pop|splice|length = )|this\\.${name} = (?!this)|this\\.${name} = this\\.${name}\\.(?:filter|slice)|= this\\.${name}$`, 'm').test(code)
+        return grows && !shrinks ? [`${path} ${name}`] : []
+      }),
+    )
+  expect(onlyGrowing.filter(each => !(each in boundedByConstruction))).toEqual([])
+  expect(Object.keys(boundedByConstruction).filter(each => !onlyGrowing.includes(each))).toEqual([])
+})
+
+test('law 7: the simulator and the tests run the classes of production; only what stands behind their ports is another', () => {
+  const simulated = loadedBy('runtime/testing/simulator/simulated-cluster.ts')
+  const production = [
+    'job-manager/job-manager.ts', 'job-manager/job-master/job-runner.ts', 'job-manager/job-master/job-master.ts', 'job-manager/checkpoint/checkpoint-coordinator.ts',
+    'job-manager/checkpoint/snapshot-directory.ts', 'job-manager/coordinators/source-coordinator.ts', 'job-manager/dispatcher/job-store.ts', 'job-manager/resource-manager/resource-manager.ts',
+    'task-manager/task-manager.ts', 'task-manager/pending-snapshots.ts', 'slot/slot.ts', 'slot/task.ts', 'operators/create-chain.ts', 'state/open-keyed-state.ts', 'state/snapshot/restored-state.ts',
+    'codec/channel-codec.ts', 'graph/translate.ts',
+  ]
+  expect(production.filter(path => !simulated.has(`runtime/${path}`))).toEqual([])
+  // And production does not know that it is tested.
+  const outside = files.filter(file => !file.path.startsWith('runtime/testing/') && !isTestHelper(file.path))
+  expect(importing(outside, /^runtime\/testing\//)).toEqual([])
+  expect(outside.flatMap(file => file.files.filter(each => isTestHelper(each.target)).map(each => `${file.path} -> ${each.target}`))).toEqual([])
+  expect(importing(outside, /^runtime\/slot\/faults\.ts$/).filter(each => !each.startsWith('runtime/slot/'))).toEqual([])
+  expect(saying(outside, /\bprocess\.env(?:\.|\[')(?:NODE_ENV|VITEST)/g)).toEqual([])
+})
+
+test('law 8: nothing in a slot is nondeterministic but what comes through its host', () => {
+  const loaded = [...loadedBy('runtime/slot/slot.ts'), ...loadedBy('runtime/operators/create-chain.ts')]
+  expect(loaded.filter(path => !pureRooms.some(room => path.startsWith(`runtime/${room}/`)))).toEqual([])
+  // Promises resolve when the engine likes, text by locale differs by machine, and what is collected is the collector's choice.
+  const machine = inRooms('core', 'codec', 'operators', 'slot').filter(file => !isTestHelper(file.path))
+  expect(saying(machine, /\basync [\w(]|\bawait\b|\bPromise\.\w+|\bnew Promise\b|\.toLocale\w+|\bIntl\.|\bWeakRef\b|\bFinalizationRegistry\b|\bgetTimezoneOffset\b/g)).toEqual([])
+  // The one door has the production host, the simulator's, and none in between.
+  expect(importing(files.filter(file => !file.path.startsWith('runtime/slot/')), /^runtime\/slot\/slot\.ts$/)).toEqual([
+    'runtime/task-manager/slot-worker.ts -> runtime/slot/slot.ts',
+    'runtime/testing/simulator/simulated-slot.ts -> runtime/slot/slot.ts',
+  ])
 })
 
 /** What each room may import, besides itself and core/. A room that is not named here may import everything. */
@@ -153,18 +224,19 @@ test('rooms are layered: each imports only what its line in the table allows', (
 
 test('every file is used: imported by another one, or an entry of the build, the package or Node', () => {
   const build = readFileSync(join(root, 'scripts/build.mjs'), 'utf8')
-  const imported = new Set([...files.flatMap(file => file.files.map(each => each.target)), ...testImports()])
-  const unused = files.filter(file => !imported.has(file.path) && !build.includes(file.path) && !build.includes(file.path.replace(/\.tsx?$/, '')) && !file.path.startsWith('cli/commands/'))
-  expect(unused.map(file => file.path)).toEqual([])
+  const users = [...pathsIn('runtime'), ...pathsIn('cli'), ...pathsIn('fixtures'), ...pathsIn('scripts')].filter(path => /\.(tsx?|mjs)$/.test(path))
+  const imported = new Set(users.flatMap(path => readSource(path).files.map(each => each.target)))
+  expect(files.map(file => file.path).filter(path => !imported.has(path) && !build.includes(`'${path}'`))).toEqual([])
 })
 
-function testImports(): string[] {
-  const all = (directory: string): string[] =>
-    readdirSync(join(root, directory)).flatMap(name => {
-      const path = `${directory}/${name}`
-      if (name === 'node_modules') return []
-      if (statSync(join(root, path)).isDirectory()) return all(path)
-      return /\.(test|bench)\.tsx?$/.test(name) || directory.startsWith('fixtures') || directory.startsWith('scripts') ? (/\.(tsx?|mjs)$/.test(name) ? [path] : []) : []
-    })
-  return [...all('runtime'), ...all('cli'), ...all('fixtures'), ...all('scripts')].flatMap(path => readSource(path).files.map(each => each.target))
-}
+test('no value is exported that no other file imports', () => {
+  const words = new Map<string, Set<string>>()
+  const users = [...pathsIn('runtime'), ...pathsIn('cli'), ...pathsIn('fixtures'), ...pathsIn('scripts'), ...pathsIn('bin'), ...pathsIn('templates')].filter(path => /\.(tsx?|m?js)$/.test(path))
+  for (const path of users) {
+    for (const [word] of readFileSync(join(root, path), 'utf8').matchAll(/\b[A-Za-z_]\w+\b/g)) words.set(word, (words.get(word) ?? new Set()).add(path))
+  }
+  const unused = files.flatMap(({ path, code }) =>
+    [...code.matchAll(/^export (?:abstract )?(?:async )?(?:function\*?|class|const|let) (\w+)/gm)].flatMap(([, name]) => (words.get(name as string)?.size === 1 ? [`${path} ${name}`] : [])),
+  )
+  expect(unused).toEqual([])
+})

@@ -240,7 +240,7 @@ function heldLock(path: string, clusterId: string, write: (path: string, identit
 }
 
 /** Removes the lock if it is this cluster's: after its root was killed, any process of the cluster may do it. */
-export function releaseLockOf(path: string, clusterId: string): void {
+function releaseLockOf(path: string, clusterId: string): void {
   if (readLock(path)?.clusterId === clusterId) rmSync(path, { force: true })
 }
 

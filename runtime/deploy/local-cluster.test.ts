@@ -158,6 +158,27 @@ describe('an attached cluster', () => {
     expect([...running.processes().keys()].sort()).toEqual(['jobmanager', 'tm-2'])
   })
 
+  test('says what a TaskManager died of, where nothing brings the job back', async () => {
+    const running = start()
+    await running.ready
+    const { events } = await submit(`${endless}.map(i => { if (i === 0) console.log('began'); return i }).filter(() => false).print()`, running)
+    await events.until(printed('began'))
+    process.kill(running.processes().get('tm-1') as number, 'SIGKILL')
+    expect(await events.until(over)).toMatchObject({ status: 'FAILED', error: { code: 'PROCESS_LOST', message: 'tm-1 ended unexpectedly (SIGKILL)', detail: expect.stringContaining('tm-1.log') } })
+  })
+
+  test('a TaskManager whose heap is full is no accident: the restart is not immediate', async () => {
+    process.env['NODE_OPTIONS'] = '--max-old-space-size=60'
+    try {
+      const running = start({ passEnvironment: ['NODE_OPTIONS'] })
+      await running.ready
+      const { events } = await submit(`const kept = []; ${endless}.map(i => { kept.push(Array.from({ length: 1e5 }, (_, n) => ({ n }))); return i }).filter(() => false).print()`, running, checkpointed)
+      expect(await events.until(event => event.kind === 'restartScheduled')).toMatchObject({ cause: { code: 'OUT_OF_MEMORY' }, delayMs: expect.toSatisfy((delay: number) => delay > 0) })
+    } finally {
+      delete process.env['NODE_OPTIONS']
+    }
+  })
+
   test('goes on after the JobManager was killed: a new one with the next epoch takes the job from its last checkpoint', async () => {
     const running = start()
     await running.ready

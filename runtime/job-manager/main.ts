@@ -22,6 +22,8 @@ import { WorkerCoordinatorHost } from './coordinators/worker-coordinator-host.ts
 import { JobManager, jobManagerDefaults } from './job-manager.ts'
 import { createRestServer } from './rest/rest-server.ts'
 
+/** How long the socket of a dead process may be ahead of whoever started it, who knows why it died. */
+const explanationMs = 250
 /** A TaskManager that was given up has nothing to save; if it is still there, it was stopped, or its disk hangs. */
 const zombieGraceMs = 200
 /** A detached cluster ends itself: so long can the result of its last job be asked for, and so long does it wait for its first job. */
@@ -109,7 +111,8 @@ const [control] = await Promise.all([
       message: message => receive(id, message),
       end: () => {
         peers.delete(id)
-        manager.onClosed(id)
+        // If the process is dead we are told why in a moment, and that closes it too: the cause decides on the restart.
+        setTimeout(() => manager.onClosed(id), explanationMs)
       },
     })
     peers.set(id, { connection, process: undefined })

@@ -44,8 +44,11 @@ export class RateMeter {
     for (const metrics of tasks) {
       const key = keyOf(metrics.task.vertex, metrics.task.subtask)
       const samples = this.#samples.get(key) ?? []
-      // Out of order or twice: nothing can be learned from it.
-      if (samples.length > 0 && at <= (samples.at(-1) as Sample).at) continue
+      const last = samples.at(-1)
+      // Out of order: nothing can be learned from it.
+      if (last !== undefined && at < last.at) continue
+      // A task that ends in the ms of its last report says so once more, and that is what counts.
+      if (last?.at === at) samples.pop()
       samples.push({ at, metrics })
       // The oldest one that is kept is the one just outside of the window, or the last 64 if reports are frequent.
       while (samples.length > 2 && ((samples[1] as Sample).at <= at - this.#window || samples.length > 64)) samples.shift()

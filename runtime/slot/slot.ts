@@ -179,6 +179,7 @@ export class Slot {
     this.#unopened.length = 0
     this.#mails = []
     for (const task of this.#tasks) task.cancel()
+    this.#reportMetrics(this.#now)
   }
 
   #hasSource(task: Task, { operatorId, subtask }: { readonly operatorId: string; readonly subtask: number }): boolean {
@@ -289,6 +290,7 @@ export class Slot {
     // What mail breaks may belong to a task that is over; somebody has to tell.
     const teller = task.over ? this.#tasks.find(each => !each.over) : task
     teller?.fail(error)
+    this.#reportMetrics(this.#now)
   }
 
   // What a task needs of its slot.

@@ -7,8 +7,7 @@ var version = process.versions.node.split('.').map(Number)
 
 if (version[0] < required[0] || (version[0] === required[0] && version[1] < required[1])) {
   process.stderr.write(
-    'error FTS-5009: flink-ts needs Node ' + required.join('.') + ' or later; this is ' + process.version + ' (' + process.execPath + ')\n' +
-    '  Install Node ' + required.join('.') + ' or later.\n'
+    'error FTS-5009: flink-ts needs Node ' + required.join('.') + ' or later; this is ' + process.version + ' (' + process.execPath + ')\n'
   )
   process.exitCode = 5
 } else {

@@ -30,7 +30,10 @@ const defaultParallelism = 4
 async function prepareData(packageDirectory: string, projectDirectory: string): Promise<void> {
   const flights = join(projectDirectory, 'flights')
   const maker = join(packageDirectory, 'fixtures/data/flights.ts')
-  if (existsSync(flights) || !existsSync(maker)) return
+  if (existsSync(flights)) return
+  if (!existsSync(maker)) {
+    throw new FlinkError('JOB_FILE_NOT_FOUND', 'the demo needs its flights, which only a clone of the repository can make', { hint: 'In a clone run `npm start`. Or make a project of your own with `flink-ts new my-job`.' })
+  }
   process.stderr.write('preparing 600,000 flights (once) ...\n')
   // Outside of the build: Node takes the types off by itself.
   const { prepareFlights } = (await import(pathToFileURL(maker).href)) as { prepareFlights(set: 'demo'): Promise<string> }

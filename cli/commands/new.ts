@@ -28,7 +28,7 @@ export class New extends FlinkCommand {
     const directory = relative(process.cwd(), project.directory) || '.'
     const steps = [...(directory === '.' ? [] : [`cd ${quoted(directory)}`]), ...(installed ? [] : ['npm install']), 'npm test', 'npm start'].slice(0, 3)
     this.print(flags, { ...project, installed, next: steps }, paint =>
-      [`${paint('green', 'made')} ${project.name} with ${project.files.length} files in ${quoted(directory)}`, '', 'Next:', ...steps.map(step => `  ${paint('bold', step)}`)].join('\n'),
+      [`${paint('green', 'made')} ${project.name}${directory === project.name ? '' : ` in ${quoted(directory)}`} (${project.files.length} files)`, '', 'Next:', ...steps.map(step => `  ${paint('bold', step)}`)].join('\n'),
     )
     if (flags.install && !installed) process.exitCode = 5
   }

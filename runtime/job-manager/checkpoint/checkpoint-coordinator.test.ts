@@ -299,7 +299,7 @@ describe('C10, C11: tasks that finish', () => {
     const { at } = coordinator()
     at(0, 'start', 'run')
     at(1000, 'tick')
-    expect(at(1001, '0 FINISHED')).toEqual(['aborted #1: a task finished before its barrier', 'begin #2 checkpoint', 'trigger #2 into 1 expect 1,2,3'])
+    expect(at(1001, '0 FINISHED')).toEqual(['overtaken #1: a task finished before its barrier', 'begin #2 checkpoint', 'trigger #2 into 1 expect 1,2,3'])
     at(1002, 'ack 1 #2')
     expect(at(1003, '1 FINISHED')).toEqual([])
   })
@@ -307,7 +307,7 @@ describe('C10, C11: tasks that finish', () => {
   test('so is a savepoint that was asked for, under a new id', () => {
     const { at } = coordinator()
     at(0, 'start', 'run', 'ask s1 savepoint')
-    expect(at(1, '1 FINISHED')).toEqual(['aborted #1: a task finished before its barrier', 'begin #2 savepoint', 'trigger #2 into 0 expect 0,2,3'])
+    expect(at(1, '1 FINISHED')).toEqual(['overtaken #1: a task finished before its barrier', 'begin #2 savepoint', 'trigger #2 into 0 expect 0,2,3'])
     at(2, 'ack 0 #2', 'ack 2 #2', 'ack 3 #2')
     expect(at(3, 'ok #2')).toContain('answer s1: /chk-2')
   })

@@ -13,7 +13,7 @@
  */
 import { assert, unreachable } from '../../core/assert.ts'
 import type { CheckpointBarrier, CheckpointKind } from '../../core/batch.ts'
-import type { ErrorData } from '../../core/errors.ts'
+import type { ErrorCode, ErrorData } from '../../core/errors.ts'
 import type { Millis, Timestamp } from '../../core/time.ts'
 import type { CheckpointConfig } from '../../graph/config.ts'
 import type { SnapshotFile, SnapshotTimings, TaskStatus } from '../../protocol/slot.ts'
@@ -70,7 +70,7 @@ export type CheckpointCommand =
   | { readonly kind: 'completed'; readonly checkpoint: CompletedCheckpoint }
   /** To all tasks; never for a plain savepoint, which commits nothing (C13b). */
   | { readonly kind: 'notifyComplete'; readonly checkpointId: number }
-  /** `missed` is false for a periodic checkpoint that the end of the job overtook: it is no failure. */
+  /** `missed` is false when the end of the job or of a task overtook it, and for a savepoint when it is tried again: no failure. */
   | { readonly kind: 'aborted'; readonly checkpointId: number; readonly checkpointKind: CheckpointKind; readonly reason: string; readonly triggered: boolean; readonly missed: boolean }
   /** No longer retained: its files may go. */
   | { readonly kind: 'subsume'; readonly checkpoint: CompletedCheckpoint }
@@ -421,7 +421,7 @@ export class CheckpointCoordinator {
   }
 
   #startOver(pending: Pending, now: Timestamp): void {
-    this.#abort(pending, 'a task finished before its barrier')
+    this.#abort(pending, 'a task finished before its barrier', false)
     this.#finalNotBefore = now + settleTime
     if (pending.request) this.#requests.unshift(pending.request)
     else this.#again = this.#tasks.some((status, task) => status !== 'FINISHED' && !this.#ended.has(task))
@@ -441,14 +441,14 @@ export class CheckpointCoordinator {
       case 'stop-drain':
         // Event time may have ended already, and cannot be taken back: only a restart brings the job back.
         this.#active = false
-        this.#commands.push({ kind: 'failAttempt', error: { ...cause, code: 'SAVEPOINT_FAILED', message: `stop with savepoint failed: ${cause.message}` } })
+        this.#commands.push({ kind: 'failAttempt', error: { ...cause, code: codeFor(cause, 'SAVEPOINT_FAILED'), message: `stop with savepoint failed: ${cause.message}` } })
         return
       case 'checkpoint': {
         const { tolerableFailures } = this.#options.config
         if (++this.#failuresInARow <= tolerableFailures) return
         this.#active = false
         const message = tolerableFailures === 0 ? cause.message : `${this.#failuresInARow} checkpoints failed in a row; the last: ${cause.message}`
-        this.#commands.push({ kind: 'failAttempt', error: { ...cause, code: 'CHECKPOINT_FAILED', message } })
+        this.#commands.push({ kind: 'failAttempt', error: { ...cause, code: codeFor(cause, 'CHECKPOINT_FAILED'), message } })
         return
       }
       default:
@@ -464,4 +464,9 @@ export class CheckpointCoordinator {
     }
     for (const request of this.#requests.splice(0)) this.#answerFailure(request.requestId, request.checkpointKind, reason)
   }
+}
+
+/** A full disk is what a person can mend, so it keeps its name and its exit code. */
+function codeFor(cause: ErrorData, otherwise: ErrorCode): ErrorCode {
+  return cause.code === 'DISK_FULL' ? cause.code : otherwise
 }

@@ -1,10 +1,9 @@
 /** Where the snapshots of one job lie, and all reading, writing and removing of them. */
 import type { SnapshotDirectory, SnapshotToWrite } from './snapshot-directory.ts'
 import { errorToData, type ErrorData } from '../../core/errors.ts'
-import type { FileSystem } from '../../core/files.ts'
+import { ensureDirectory, type FileSystem } from '../../core/files.ts'
 import type { Submission } from '../dispatcher/job-store.ts'
 import { removeTree } from '../../state/snapshot/durable-file.ts'
-import { ensureDirectory } from '../durable-file.ts'
 import type { CompletedCheckpoint } from './checkpoint-coordinator.ts'
 import { planRestore, type RestorePlan } from './restore-plan.ts'
 

@@ -15,6 +15,7 @@ import { executionPlan } from '../graph/plan.ts'
 import type { RuntimeEventBody } from '../metrics/event.ts'
 import type { EventJournal } from '../metrics/journal.ts'
 import type { FromTaskManager } from '../protocol/job-master.ts'
+import type { RestSubmitRequest } from '../protocol/rest.ts'
 import type { ToTaskManager } from '../protocol/task-executor.ts'
 import type { SnapshotResult } from './checkpoint/checkpoint-coordinator.ts'
 import type { SnapshotDirectory } from './checkpoint/snapshot-directory.ts'
@@ -60,15 +61,7 @@ export interface JobManagerPorts {
   shutdown(): void
 }
 
-export interface JobSubmission {
-  readonly jobGraph: JobGraph
-  readonly bundlePath: string
-  readonly projectDirectory: string
-  readonly savepointPath?: string
-  readonly allowNonRestoredState?: boolean
-  /** 32 hex digits; chosen here if left out. */
-  readonly jobId?: string
-}
+export type JobSubmission = RestSubmitRequest
 
 /** Jobs that run at once; and jobs that are over and still listed, oldest forgotten first. */
 const maxJobs = 100

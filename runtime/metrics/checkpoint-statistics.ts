@@ -4,6 +4,7 @@
  */
 import type { CheckpointKind } from '../core/batch.ts'
 import type { Timestamp } from '../core/time.ts'
+import type { RestStatistics } from '../protocol/rest.ts'
 import type { SnapshotTimings } from '../protocol/slot.ts'
 
 export interface CheckpointRecord {
@@ -26,16 +27,6 @@ export interface RestoredRecord {
   readonly at: Timestamp
   readonly savepoint: boolean
   readonly path: string
-}
-export interface Summary {
-  readonly min: number
-  readonly max: number
-  readonly avg: number
-  readonly p50: number
-  readonly p90: number
-  readonly p95: number
-  readonly p99: number
-  readonly p999: number
 }
 
 /** `web.checkpoints.history` */
@@ -111,10 +102,10 @@ export class CheckpointStatistics {
     const { restored, completed, failed } = this.#counts
     return { restored, total: completed + failed + inProgress, in_progress: inProgress, completed, failed }
   }
-  get durations(): Summary {
+  get durations(): RestStatistics {
     return summarize(this.#durations)
   }
-  get sizes(): Summary {
+  get sizes(): RestStatistics {
     return summarize(this.#sizes)
   }
   find(id: number): CheckpointRecord | undefined {
@@ -122,7 +113,7 @@ export class CheckpointStatistics {
   }
 }
 
-export function summarize(values: readonly number[]): Summary {
+export function summarize(values: readonly number[]): RestStatistics {
   if (values.length === 0) return { min: 0, max: 0, avg: 0, p50: 0, p90: 0, p95: 0, p99: 0, p999: 0 }
   const sorted = [...values].sort((a, b) => a - b)
   const at = (part: number) => sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(part * sorted.length) - 1))] as number

@@ -322,6 +322,7 @@ export interface RestSubmitRequest {
   readonly projectDirectory: string
   readonly savepointPath?: string
   readonly allowNonRestoredState?: boolean
+  /** 32 hex digits; chosen by the JobManager if left out. */
   readonly jobId?: string
 }
 export interface RestSubmitResponse {

@@ -1,10 +1,10 @@
 /** What REST shows of checkpoints, in Flink's JSON. */
-import type { CheckpointRecord, Summary } from '../../metrics/checkpoint-statistics.ts'
+import type { CheckpointRecord } from '../../metrics/checkpoint-statistics.ts'
 import { summarize } from '../../metrics/checkpoint-statistics.ts'
-import type { RestCheckpoint, RestCheckpointConfig, RestCheckpointCounters, RestCheckpoints } from '../../protocol/rest.ts'
+import type { RestCheckpoint, RestCheckpointConfig, RestCheckpointCounters, RestCheckpoints, RestStatistics } from '../../protocol/rest.ts'
 import type { JobRunner } from '../job-master/job-runner.ts'
 
-const none: Summary = summarize([])
+const none: RestStatistics = summarize([])
 
 export function checkpoints(job: JobRunner): RestCheckpoints {
   const { counts, sizes, durations, latest, restored, history } = job.statistics

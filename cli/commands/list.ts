@@ -23,7 +23,7 @@ export class List extends FlinkCommand {
     this.print(flags, { jobs: jobs.map(job => ({ id: job.jid, name: job.name, status: job.state, startTime: Math.round(job['start-time']), endTime: Math.round(job['end-time']), duration: Math.round(job.duration), tasks: job.tasks })) }, paint => {
       if (jobs.length === 0) return all.length === 0 ? 'no jobs' : 'no job runs; see --all for those that are over'
       const rows = jobs.map(job => [job.jid, job.name, job.state, formatElapsed(job.duration), `${job.tasks.running}/${job.tasks.total}`])
-      return formatTable([{ title: 'ID' }, { title: 'NAME' }, { title: 'STATUS' }, { title: 'SINCE', align: 'right' }, { title: 'TASKS', align: 'right' }], rows, paint)
+      return formatTable([{ title: 'ID' }, { title: 'NAME' }, { title: 'STATUS' }, { title: 'DURATION', align: 'right' }, { title: 'TASKS', align: 'right' }], rows, paint)
     })
   }
 }

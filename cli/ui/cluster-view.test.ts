@@ -110,6 +110,11 @@ describe('the screen', () => {
   })
 })
 
+test('the summary of a job that failed says where it can go on from', () => {
+  const view = fold([...story, ...events([5_000, { kind: 'jobStatus', jobId, status: 'FAILED', attempt: 1, error: { code: 'USER_CODE_FAILED', message: 'no' } }])])
+  expect(drawSummary(view, storyStart + 9_999, plain).at(-1)).toBe('last checkpoint: /p/.flink-ts/checkpoints/1')
+})
+
 test('the summary says how it ended', () => {
   const view = fold([...story, ...events([5_000, { kind: 'jobStatus', jobId, status: 'FINISHED', attempt: 1 }])])
   expect(drawSummary(view, storyStart + 9_999, plain).join('\n')).toMatchInlineSnapshot(`

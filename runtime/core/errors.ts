@@ -47,7 +47,7 @@ export const errorTable = {
   NONDETERMINISTIC_GRAPH: { number: 2007, exit: 'build', hint: 'Building the job must not depend on the clock, on chance or on the machine; read such things inside functions, or pass them as arguments after `--`.' },
   EMPTY_JOB: { number: 2008, exit: 'build', hint: 'A job needs a source and a sink, for example env.fromData([1, 2, 3]).print().' },
   // 3xxx: running user code and data
-  USER_CODE_FAILED: { number: 3001, exit: 'jobFailed', hint: 'Mend the function at the line above; the job goes on from its last checkpoint when you run it again.' },
+  USER_CODE_FAILED: { number: 3001, exit: 'jobFailed', hint: 'Mend the function at the line above. `flink-ts run -s <path>` goes on from a savepoint, or from the last checkpoint of the job that failed.' },
   JOB_FAILED: { number: 3002, exit: 'jobFailed', hint: 'See the cause above.' },
   MALFORMED_RECORD: { number: 3003, exit: 'badInput', hint: 'Mend the line in the file, or change the format of the source.' },
   UNSUPPORTED_VALUE: { number: 3004, exit: 'badValue', hint: 'Records and state hold plain data: null, booleans, numbers, bigints, text, Date, Map, Set, typed arrays, arrays and plain objects.' },

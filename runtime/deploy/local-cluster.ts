@@ -203,8 +203,10 @@ function removeRemains(directories: ProjectDirectories): void {
     if (stats !== undefined && Date.now() - stats.mtimeMs > 60_000) rmSync(path, { force: true })
   }
   // A job store belongs to one cluster; going on with a job of the last one is for a savepoint or a retained checkpoint.
-  for (const directory of [directories.state, directories.jobs]) rmSync(directory, { recursive: true, force: true })
-  createProjectDirectories(join(directories.root, '..'))
+  for (const directory of [directories.state, directories.jobs]) {
+    // Emptied, not removed: each may be a disk of its own, or a link to one.
+    for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true, force: true })
+  }
 }
 
 function describe(event: ProcessEvent): string {

@@ -71,6 +71,8 @@ function openFresh(directory: string): Lmdb.RootDatabase<Uint8Array, Uint8Array>
       noSync: true,
       noMetaSync: true,
       overlappingSync: false,
+      // With it lmdb makes promises of its own for each turn, which nobody can catch when the disk is full.
+      eventTurnBatching: false,
       maxDbs: 64,
     })
   } catch (error) {

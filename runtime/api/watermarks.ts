@@ -14,7 +14,7 @@ import type { ResolvedWatermarkStrategy, WatermarkGenerator, WatermarkPolicy } f
  */
 export interface WatermarkStrategy<T> {
   /**
-   * Event time of a record in epoch ms; it must be a finite number, else the job fails with MISSING_TIMESTAMP.
+   * Event time of a record in epoch ms; it must be a whole number, else the job fails with MISSING_TIMESTAMP.
    * `recordTimestamp` is what the source said (`-Infinity`: nothing); `(_, recordTimestamp) => recordTimestamp` keeps it.
    */
   readonly timestamp: (value: T, recordTimestamp: Timestamp) => Timestamp

@@ -17,6 +17,11 @@ export const MAX_TIMESTAMP = Infinity
 /** A record without a timestamp carries this in its batch. */
 export const NO_TIMESTAMP = MIN_TIMESTAMP
 
+/** Whether a record may carry it: a whole number of ms, or none at all. */
+export function isTimestamp(value: unknown): value is Timestamp {
+  return Number.isSafeInteger(value) || value === NO_TIMESTAMP
+}
+
 /** A duration as users write it: milliseconds, or text such as `'5 s'`, `'100 ms'`, `'10 min'`, `'1 h'`, `'30 d'`. */
 export type Duration = number | `${number} ${DurationUnit}`
 export type DurationUnit = 'ms' | 's' | 'min' | 'h' | 'd'

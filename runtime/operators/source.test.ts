@@ -187,8 +187,27 @@ test('the strategy’s timestamps override those of the source; without a strate
   plain.poll()
   expect(plain.time(1000)).toBe(Infinity)
   expect(plain.take()).toEqual(['7@1', '8@-'])
-  const broken = harness([{ ...source(scripted(['a 7@1']).source, { ...bounded(0), timestamp: () => NaN }), name: 'in' }])
-  expect(() => broken.poll()).toThrow(expect.objectContaining({ code: 'MISSING_TIMESTAMP' }))
+})
+
+test.each([NaN, 1.5, Infinity, 2 ** 53, '7', undefined, null, 7n])('a timestamp %s fails the job, from the function and from the reader', timestamp => {
+  const what = { code: 'MISSING_TIMESTAMP', hint: expect.stringContaining('whole number of epoch milliseconds') }
+  const given = () => timestamp as number
+  const policies = [bounded(0), { policy: { kind: 'custom' as const, create: () => ({ onEvent: () => undefined, onPeriodic: () => undefined }) }, idleness: undefined }]
+  for (const policy of policies) {
+    const broken = harness([source(scripted(['a 7@1']).source, { ...policy, timestamp: given })])
+    expect(() => broken.poll()).toThrow(expect.objectContaining(what))
+    for (const fusion of [true, false]) {
+      const inMidStream = harness([{ kind: 'timestamps', strategy: { ...policy, timestamp: given } }], { exchange: { fusion } })
+      expect(() => inMidStream.records(['a', 1])).toThrow(expect.objectContaining(what))
+    }
+  }
+  // From a reader undefined means that the record has none.
+  if (timestamp === undefined) return
+  const emits: SourceReader<unknown, unknown> = { start() {}, addSplit() {}, noMoreSplits() {}, snapshot: () => [], poll: out => (out.collect('a', given()), 'waiting') }
+  for (const strategy of [undefined, { ...bounded(0), timestamp: () => 1 }]) {
+    const reader = harness([source({ ...scripted().source, createReader: () => emits }, strategy)])
+    expect(() => reader.poll()).toThrow(expect.objectContaining(what))
+  }
 })
 
 test('splits in progress are snapshotted one by one and given back, to other subtasks too, before the reader starts', () => {

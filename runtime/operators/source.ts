@@ -7,7 +7,7 @@
  *
  * Records that a reader emits outside any split count as one split of their own.
  */
-import { MAX_TIMESTAMP, MIN_TIMESTAMP, NO_TIMESTAMP, type Millis, type Timestamp } from '../core/time.ts'
+import { isTimestamp, MAX_TIMESTAMP, MIN_TIMESTAMP, NO_TIMESTAMP, type Millis, type Timestamp } from '../core/time.ts'
 import { assert } from '../core/assert.ts'
 import type { PollResult, SourceOutput, SourceReader } from '../api/connector.ts'
 import type { ResolvedWatermarkStrategy } from '../api/time.ts'
@@ -127,6 +127,7 @@ export class SourceOperator implements Operator, SourceOutput<unknown> {
 
   collect(value: unknown, timestamp: Timestamp = NO_TIMESTAMP): void {
     this.recordsRead++
+    if (!isTimestamp(timestamp)) throw invalidTimestamp(timestamp, this.#blame, 'its reader')
     const strategy = this.#strategy
     if (this.#untimed) {
       this.#outputs.main.emit(value, timestamp)
@@ -134,7 +135,7 @@ export class SourceOperator implements Operator, SourceOutput<unknown> {
     }
     if (strategy.timestamp !== undefined) {
       timestamp = strategy.timestamp(value, timestamp)
-      if (typeof timestamp !== 'number' || Number.isNaN(timestamp)) throw invalidTimestamp(timestamp, this.#blame)
+      if (!isTimestamp(timestamp)) throw invalidTimestamp(timestamp, this.#blame)
     }
     const tracker = this.#tracker()
     const advanced = tracker.onEvent(value, timestamp)

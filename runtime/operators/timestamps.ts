@@ -4,7 +4,7 @@
  * 505. (Without a custom generator the operator is fused, see `fusion/segment.ts`.)
  */
 import type { Batch } from '../core/batch.ts'
-import { MAX_TIMESTAMP, type Timestamp } from '../core/time.ts'
+import { isTimestamp, MAX_TIMESTAMP, type Timestamp } from '../core/time.ts'
 import type { JobOperator } from '../graph/job-graph.ts'
 import type { TimestampsTransformation } from '../graph/transformation.ts'
 import type { ChainContext } from './chain.ts'
@@ -48,7 +48,7 @@ export class PunctuatedTimestamps implements Operator {
   #observe(value: unknown, recordTimestamp: Timestamp): { timestamp: Timestamp; advanced: boolean } {
     try {
       const timestamp = this.#assign === undefined ? recordTimestamp : this.#assign(value, recordTimestamp)
-      if (typeof timestamp !== 'number' || Number.isNaN(timestamp)) throw invalidTimestamp(timestamp, this.#blame)
+      if (!isTimestamp(timestamp)) throw invalidTimestamp(timestamp, this.#blame)
       return { timestamp, advanced: this.#tracker.onEvent(value, timestamp) }
     } catch (error) {
       throw userError(error, this.#blame)

@@ -41,13 +41,14 @@ export function keyError(error: unknown, blame: Blame): unknown {
   })
 }
 
-/** What a timestamp function returned is no timestamp. */
-export function invalidTimestamp(got: unknown, blame: Blame): FlinkError {
-  return missingTimestamp(`its timestamp function returned ${describe(got)}`, blame)
+/** What a timestamp function (or whoever else gives timestamps) returned is no timestamp. */
+export function invalidTimestamp(got: unknown, blame: Blame, giver = 'its timestamp function'): FlinkError {
+  return missingTimestamp(`${giver} returned ${describe(got)}`, blame, 'A timestamp is a whole number of epoch milliseconds, for example Date.parse(record.time).')
 }
 
-export function missingTimestamp(what: string, blame: Blame): FlinkError {
-  return new FlinkError('MISSING_TIMESTAMP', `${blame.kind} ${JSON.stringify(blame.name)}: ${what}`, blame.at === undefined ? {} : { at: blame.at })
+/** `hint` where the usual one, to give the stream timestamps, is of no use. */
+export function missingTimestamp(what: string, blame: Blame, hint?: string): FlinkError {
+  return new FlinkError('MISSING_TIMESTAMP', `${blame.kind} ${JSON.stringify(blame.name)}: ${what}`, { ...(blame.at !== undefined && { at: blame.at }), ...(hint !== undefined && { hint }) })
 }
 
 function describe(value: unknown): string {

@@ -2,7 +2,7 @@
  * A segment as composed closures: the path where generated code is forbidden or `exchange.fusion` is off. Same results as
  * `generate.ts`, two to three times slower, because all closures of one kind share their type feedback.
  */
-import { NO_TIMESTAMP, type Timestamp } from '../../core/time.ts'
+import { isTimestamp, NO_TIMESTAMP, type Timestamp } from '../../core/time.ts'
 import type { Output } from '../output.ts'
 import type { Fail, RowOperator, RowProgram } from './row-operator.ts'
 
@@ -74,7 +74,7 @@ function link(row: RowOperator, at: number, next: Row, position: Position): Row 
         position.at = at
         if (fn !== undefined) {
           timestamp = fn(value, timestamp)
-          if (typeof timestamp !== 'number' || Number.isNaN(timestamp)) throw invalid(timestamp)
+          if (!isTimestamp(timestamp)) throw invalid(timestamp)
         }
         tracker.events++
         if (timestamp > tracker.maximum) tracker.maximum = timestamp

@@ -89,7 +89,7 @@ function rowsText(rows: readonly RowOperator[], from: number, skip: 'return' | '
         break
       case 'timestamps':
         lines.push(`at = ${at}`)
-        if (row.fn !== undefined) lines.push(`t = f${at}(v, t); if (typeof t !== 'number' || t !== t) throw invalid${at}(t)`)
+        if (row.fn !== undefined) lines.push(`t = f${at}(v, t); if (!Number.isSafeInteger(t) && t !== NO_TIMESTAMP) throw invalid${at}(t)`)
         lines.push(`g${at}.events++; if (t > g${at}.maximum) g${at}.maximum = t; if (g${at}.idle) wake${at}()`)
         break
       case 'flatMap':

@@ -75,6 +75,29 @@ test.for(ways)('a reducer that returns its second argument does not make it stat
   expect(h.values.at(0)).toEqual({ k: 'a', n: 1 })
 })
 
+// As `sum` of the API makes it.
+const sum = { kind: 'reduce', sumOf: 'n', key, fn: (a: unknown, b: unknown) => ({ ...(a as Row), n: (a as Row).n + (b as Row).n }) } as const
+
+test.for(ways)('a sum keeps the other fields of the first element, and what it emitted never changes: $batchSize, fused $fusion', exchange => {
+  const h = new ChainHarness({ steps: [sum], exchange, openState })
+  const input = [{ k: 'a', note: 'first', n: 1 }, { n: 2, k: 'a' }, { k: 'a', note: 'third', n: 0.5 }]
+  h.records(...input.map((value, i): [unknown, number] => [value, i]))
+  expect(h.values.map(value => JSON.stringify(value))).toEqual(['{"k":"a","note":"first","n":1}', '{"k":"a","note":"first","n":3}', '{"k":"a","note":"first","n":3.5}'])
+  expect(input[0]).toEqual({ k: 'a', note: 'first', n: 1 })
+})
+
+test('a sum of a field the first element lacks, and with object reuse, is what its function says', () => {
+  const emitted = (values: unknown[], objectReuse: boolean) => {
+    const h = new ChainHarness({ steps: [sum], exchange: { objectReuse }, openState })
+    h.records(...values.map((value, i): [unknown, number] => [value, i]))
+    return h.values
+  }
+  for (const values of [[{ k: 1 }, { k: 1, n: 2 }], [{ k: 1, n: 1 }, { k: 1, n: 2 }]]) {
+    const [first, second] = values
+    for (const objectReuse of [false, true]) expect(emitted(values, objectReuse)).toEqual([first, sum.fn(first, second)])
+  }
+})
+
 test('with object reuse nothing is copied', () => {
   const h = new ChainHarness({ steps: [{ kind: 'reduce', key, fn: a => a }], exchange: { objectReuse: true }, openState })
   const [first] = row('a', 1)
@@ -84,10 +107,10 @@ test('with object reuse nothing is copied', () => {
 })
 
 test.for(ways)('errors of key, reducer and process function name what threw: $batchSize, fused $fusion', exchange => {
-  const thrown = (steps: Step[], value: unknown) => {
+  const thrown = (steps: Step[], value: unknown, next = value) => {
     const h = new ChainHarness({ steps, exchange, openState })
     try {
-      h.records([value, 1], [value, 2])
+      h.records([value, 1], [next, 2])
     } catch (error) {
       return `${(error as { code: string }).code} ${(error as Error).message}`
     }
@@ -96,7 +119,7 @@ test.for(ways)('errors of key, reducer and process function name what threw: $ba
   const fail = () => { throw new Error('no') }
   expect(thrown([{ kind: 'reduce', name: 'total', key, fn: fail }], { k: 'a' })).toBe('USER_CODE_FAILED reduce "total" threw: no')
   expect(thrown([{ kind: 'reduce', name: 'total', key, fn: () => undefined }], { k: 'a' })).toBe('USER_CODE_FAILED reduce "total" threw: the function returned undefined')
-  expect(thrown([{ kind: 'reduce', name: 'total', sumOf: 'n', key, fn: fail }], { k: 'a' })).toBe('USER_CODE_FAILED sum "total" threw: no')
+  expect(thrown([{ kind: 'reduce', name: 'total', sumOf: 'n', key, fn: fail }], { k: 'a', n: 1 }, { k: 'a', n: 1n })).toMatch(/^USER_CODE_FAILED sum "total" threw: Cannot mix BigInt/)
   expect(thrown([{ kind: 'reduce', name: 'total', key: { description: 'f', select: fail }, fn: a => a }], 1)).toBe('USER_CODE_FAILED keyBy of "total" threw: no')
   expect(thrown([{ kind: 'reduce', name: 'total', key, fn: a => a }], {})).toBe('INVALID_KEY keyBy of "total": undefined cannot be a key')
   expect(thrown([{ ...keyed({}, fail), name: 'detect' }], { k: 'a' })).toBe('USER_CODE_FAILED process "detect" threw: no')

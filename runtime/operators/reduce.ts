@@ -4,6 +4,9 @@
  *
  * State keeps a copy of each result and the original travels: one copy per record makes both sides safe, whatever the
  * reducer does. One that changes and returns its accumulator emits 1, 3, 6.
+ *
+ * `sum` is our own code and known to change one field only: it adds in the object that state holds, and a copy travels.
+ * That saves the second object per record, and state need not look up where to put it.
  */
 import type { Batch } from '../core/batch.ts'
 import type { Timestamp } from '../core/time.ts'
@@ -15,6 +18,8 @@ import { openKeyedState } from './keyed-restore.ts'
 import { voidNamespace, type KeyedStateBackend, type SnapshotRun, type SnapshotSink, type ValueTable } from './keyed-state.ts'
 import type { Operator, OperatorStats } from './operator.ts'
 import type { Outputs } from './output.ts'
+import { createCopier } from '../codec/copy.ts'
+import { fieldAdder, type AddField } from './field-adder.ts'
 import { createOwner } from './ownership.ts'
 import { keyedStats } from './keyed-stats.ts'
 import { blameOf, keyError, userError, type Blame } from './user-error.ts'
@@ -29,6 +34,8 @@ export class ReduceOperator implements Operator {
   readonly #reduce: (accumulated: unknown, value: unknown) => unknown
   readonly #copies: boolean
   readonly #own = createOwner()
+  readonly #add: AddField | undefined
+  readonly #travelling = createCopier()
   readonly #blame: Blame
   readonly #keyBlame: Blame
   #backend!: KeyedStateBackend
@@ -42,6 +49,8 @@ export class ReduceOperator implements Operator {
     this.#select = keyOf(key)
     this.#reduce = fn
     this.#copies = !context.exchange.objectReuse
+    // Who promised that nothing is changed may hold what was emitted before: then nothing is changed here either.
+    this.#add = transformation.sumOf === undefined || !this.#copies ? undefined : fieldAdder(transformation.sumOf)
     this.#blame = blameOf(context, operator, transformation, transformation.sumOf === undefined ? 'reduce' : 'sum')
     this.#keyBlame = blameOf(context, operator, transformation, 'keyBy of')
   }
@@ -56,6 +65,7 @@ export class ReduceOperator implements Operator {
     const out = this.#outputs.main
     const backend = this.#backend
     const table = this.#table
+    const add = this.#add
     let selecting = true
     try {
       for (let i = 0; i < size; i++) {
@@ -64,6 +74,11 @@ export class ReduceOperator implements Operator {
         backend.setCurrentKey(this.#select(value))
         const held = table.get(voidNamespace)
         selecting = false // An impossible key is found out by the first access.
+        if (add !== undefined && held !== undefined && add(held, value)) {
+          table.put(voidNamespace, held)
+          out.emit(this.#travelling(held), timestamps[i] as Timestamp)
+          continue
+        }
         const result = held === undefined ? value : this.#reduce(held, value)
         if (result === undefined) throw new TypeError('the function returned undefined')
         table.put(voidNamespace, this.#copies ? this.#own(result, held) : result)

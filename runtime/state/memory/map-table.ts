@@ -8,8 +8,9 @@ import { canonicalKey } from '../../core/key-group.ts'
 import type { CanonicalKey } from '../../core/key-group.ts'
 import { fieldPageHash, keyBitsOfField, pageHash } from './current-key.ts'
 import { ownedKey } from './owned-key.ts'
+import type { Entries } from './entries.ts'
 import { Entry, pageOf, pagesBetween } from './page.ts'
-import type { Entries, Fields, Page, Root } from './page.ts'
+import type { Fields, Page, Root } from './page.ts'
 import type { Table } from './table.ts'
 
 /** Heap bytes of a key's own hash map. */
@@ -51,7 +52,7 @@ export class PagedMapTable implements MapTable {
     const map = this.#mapAt(namespace, field)
     if (map === undefined || !map.delete(canonicalKey(field))) return
     const page = this.#page as Page
-    if (map.size === 0) page.entries?.delete(this.#table.current.canonical)
+    if (map.size === 0) page.entries?.delete(this.#table.current.canonical, this.#table.current.hash)
     this.#serial = 0
     this.#table.removed(page)
   }
@@ -59,10 +60,10 @@ export class PagedMapTable implements MapTable {
   *entries(namespace: Namespace): Iterable<[field: unknown, value: unknown]> {
     const { current, pager } = this.#table
     current.resolve()
-    const { canonical } = current
+    const { canonical, hash } = current
     for (const page of this.#pagesOfKey(namespace)) {
       if (page.dropped) return
-      const owner = pager.peek(page).entries?.get(canonical) as Entry | undefined
+      const owner = pager.peek(page).entries?.get(canonical, hash) as Entry | undefined
       if (owner === undefined) continue
       // A copy: what is put or removed meanwhile may split the page.
       for (const entry of [...(owner.value as Fields).values()]) yield [entry.key, entry.value]
@@ -72,9 +73,9 @@ export class PagedMapTable implements MapTable {
   isEmpty(namespace: Namespace): boolean {
     const { current } = this.#table
     current.resolve()
-    const { canonical } = current
+    const { canonical, hash } = current
     for (const page of this.#pagesOfKey(namespace)) {
-      if (page.count > 0 && this.#table.pager.open(page).has(canonical)) return false
+      if (page.count > 0 && this.#table.pager.open(page).find(canonical, hash) >= 0) return false
     }
     return true
   }
@@ -82,13 +83,13 @@ export class PagedMapTable implements MapTable {
   clear(namespace: Namespace): void {
     const { current } = this.#table
     current.resolve()
-    const { canonical } = current
+    const { canonical, hash } = current
     for (const page of [...this.#pagesOfKey(namespace)]) {
       if (page.dropped || page.count === 0) continue
       const entries = this.#table.pager.open(page)
-      const map = fieldsIn(entries, canonical)
+      const map = fieldsIn(entries, canonical, hash)
       if (map === undefined) continue
-      entries.delete(canonical)
+      entries.delete(canonical, hash)
       this.#table.removed(page, map.size)
     }
     this.#serial = 0
@@ -117,7 +118,7 @@ export class PagedMapTable implements MapTable {
     const root = this.#table.root(namespace, current.keyGroup)
     if (root === undefined) return undefined
     const page = pageOf(root, fieldPageHash(current.hash, field))
-    const map = fieldsIn(this.#table.pager.open(page), current.canonical)
+    const map = fieldsIn(this.#table.pager.open(page), current.canonical, current.hash)
     this.#page = page
     if (page.depth <= 32 - keyBitsOfField) {
       this.#serial = current.serial
@@ -133,12 +134,12 @@ export class PagedMapTable implements MapTable {
     const entries = this.#table.pager.open(page)
     const canonical: CanonicalKey = canonicalKey(key)
     let besides = 0
-    let owner = entries.get(canonical) as Entry | undefined
+    let owner = entries.get(canonical, keyHash32) as Entry | undefined
     if (owner === undefined) {
       const owned = ownedKey(key)
       besides = mapOverhead
       owner = new Entry(owned, new Map() satisfies Fields)
-      entries.set(typeof owned === 'string' ? canonicalKey(owned) : canonical, owner)
+      entries.insert(typeof owned === 'string' ? canonicalKey(owned) : canonical, keyHash32, owner)
     }
     const ownedField = ownedKey(field)
     ;(owner.value as Fields).set(canonicalKey(ownedField), new Entry(ownedField, value))
@@ -146,8 +147,8 @@ export class PagedMapTable implements MapTable {
   }
 }
 
-function fieldsIn(entries: Entries, key: CanonicalKey): Fields | undefined {
+function fieldsIn(entries: Entries, key: CanonicalKey, hash: number): Fields | undefined {
   // A map table's pages hold nothing else.
-  const owner = entries.get(key) as Entry | undefined
+  const owner = entries.get(key, hash) as Entry | undefined
   return owner === undefined ? undefined : (owner.value as Fields)
 }

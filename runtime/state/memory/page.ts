@@ -9,6 +9,7 @@
  */
 import type { CanonicalKey } from '../../core/key-group.ts'
 import type { Namespace } from '../../operators/keyed-state.ts'
+import { Entries } from './entries.ts'
 
 /** A field and its value in a map; in a page of a map table also a key and its fields. */
 export class Entry {
@@ -22,8 +23,6 @@ export class Entry {
 
 /** The fields of one key. */
 export type Fields = Map<CanonicalKey, Entry>
-/** By key: the value itself in a value table (an object more per key would be a cache miss more per access), an `Entry` of `Fields` in a map table. */
-export type Entries = Map<CanonicalKey, unknown>
 
 /** What pages know of their table. */
 export class TableInfo {
@@ -59,8 +58,11 @@ export class Page {
   /** The leading `depth` bits of the hashes in it, as the high bits of an int32. */
   readonly prefix: number
   readonly depth: number
-  /** undefined: only in the store. */
-  entries: Entries | undefined = new Map()
+  /**
+   * By key: the value itself in a value table (an object more per key would be a cache miss more per access), an `Entry`
+   * of `Fields` in a map table. undefined: only in the store.
+   */
+  entries: Entries | undefined = new Entries()
   /** Value tables: the keys that their canonical form does not give back (objects, escaped text). */
   keys: Map<CanonicalKey, unknown> | undefined = undefined
   /** Values held, evicted or not: keys of a value table, fields of a map table. */
@@ -132,19 +134,20 @@ export function pageOf(root: Root, hash: number): Page {
 
 /** The entries of a value page, with their keys. */
 export function keysOf(page: Page): unknown[] {
-  const keys = [...(page.entries as Entries).keys()]
+  const keys = (page.entries as Entries).keys()
   return page.keys === undefined ? keys : keys.map(canonical => (page.keys?.has(canonical) ? page.keys.get(canonical) : canonical))
 }
 
-/** Sets an entry of a value page. `key` is state's own copy. */
-export function setValue(page: Page, entries: Entries, canonical: CanonicalKey, key: unknown, value: unknown): void {
-  entries.set(canonical, value)
+/** A new entry of a value page. `key` is state's own copy. */
+export function insertValue(page: Page, entries: Entries, canonical: CanonicalKey, hash: number, key: unknown, value: unknown): void {
+  entries.insert(canonical, hash, value)
   if (canonical !== key && key === key && key !== 0) (page.keys ??= new Map()).set(canonical, key)
 }
 
-export function mapsOf(page: Page): Iterable<[CanonicalKey, Entry]> {
+/** The maps of a map page by key, as they are now. */
+export function mapsOf(page: Page): Entry[] {
   // A map table's pages hold nothing else.
-  return (page.entries as Map<CanonicalKey, Entry>).entries()
+  return (page.entries as Entries).values() as Entry[]
 }
 
 /** Every page once, by ascending prefix. A page that splits meanwhile is not revisited. */

@@ -13,9 +13,10 @@
  * Where few entries of the pages that a table loads are used, its pages are split down to a few entries as they leave.
  */
 import { assert } from '../../core/assert.ts'
-import type { CurrentKey } from './current-key.ts'
-import { Entry, largestPage, Page, setValue, smallestPage } from './page.ts'
-import type { Entries, Fields } from './page.ts'
+import { pageHash, type CurrentKey } from './current-key.ts'
+import { Entries } from './entries.ts'
+import { Entry, insertValue, largestPage, Page, smallestPage } from './page.ts'
+import type { Fields } from './page.ts'
 import type { PageStore } from './page-store.ts'
 import { decodeMaps, decodeValues, encodeSection, readSection } from './section.ts'
 import { canonicalKey } from '../../core/key-group.ts'
@@ -252,17 +253,17 @@ function observeLocality(page: Page, accesses: number): void {
 /** Gives a page the entries of its blob. */
 function fill(page: Page, blob: Uint8Array): Entries {
   const { section } = readSection(blob, 0, `state "${page.root.table.name}"`)
-  const entries: Entries = new Map()
+  const entries = new Entries()
   page.entries = entries
   if (page.root.table.kind === 'value') {
     const { keys, values } = decodeValues(section)
-    for (let i = 0; i < keys.length; i++) setValue(page, entries, canonicalKey(keys[i]), keys[i], values[i])
+    for (let i = 0; i < keys.length; i++) insertValue(page, entries, canonicalKey(keys[i]), pageHash(keys[i]), keys[i], values[i])
     return entries
   }
   for (const { key, fields, values } of decodeMaps(section)) {
     const map: Fields = new Map()
     for (let i = 0; i < fields.length; i++) map.set(canonicalKey(fields[i]), new Entry(fields[i], values[i]))
-    entries.set(canonicalKey(key), new Entry(key, map))
+    entries.insert(canonicalKey(key), pageHash(key), new Entry(key, map))
   }
   return entries
 }

@@ -19,7 +19,8 @@ import type { Namespace } from '../../operators/keyed-state.ts'
 import { crc32 } from '../../codec/checksum.ts'
 import { decodeEntries, decodeValue, encodeEntries, encodeValue } from '../../codec/value-codec.ts'
 import { keysOf, mapsOf } from './page.ts'
-import type { Entries, Fields, Page, TableKind } from './page.ts'
+import type { Entries } from './entries.ts'
+import type { Fields, Page, TableKind } from './page.ts'
 
 const blockVersion = 1
 const sectionHeader = 24
@@ -46,13 +47,14 @@ export function encodeSection(page: Page): Uint8Array {
 
 function plainValues(page: Page): unknown[] {
   const flat: unknown[] = []
-  for (const [canonical, value] of page.entries as Entries) flat.push(page.keys?.has(canonical) ? page.keys.get(canonical) : canonical, value)
+  const values = (page.entries as Entries).values()
+  keysOf(page).forEach((key, i) => flat.push(key, values[i]))
   return flat
 }
 
 function plainMaps(page: Page): unknown[] {
   const flat: unknown[] = []
-  for (const [, entry] of mapsOf(page)) {
+  for (const entry of mapsOf(page)) {
     const fields: unknown[] = []
     for (const field of (entry.value as Fields).values()) fields.push(field.key, field.value)
     flat.push(entry.key, fields)
@@ -62,7 +64,7 @@ function plainMaps(page: Page): unknown[] {
 
 function valueBody(page: Page): Uint8Array[] {
   const what = `state "${page.root.table.name}"`
-  return [encodeEntries(keysOf(page), [...(page.entries as Map<unknown, unknown>).values()], what)]
+  return [encodeEntries(keysOf(page), (page.entries as Entries).values(), what)]
 }
 
 function mapBody(page: Page): Uint8Array[] {
@@ -71,7 +73,7 @@ function mapBody(page: Page): Uint8Array[] {
   const sizes: number[] = []
   const fields: unknown[] = []
   const values: unknown[] = []
-  for (const [, entry] of mapsOf(page)) {
+  for (const entry of mapsOf(page)) {
     const map = entry.value as Fields
     keys.push(entry.key)
     sizes.push(map.size)

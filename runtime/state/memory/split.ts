@@ -1,9 +1,10 @@
 /** Splits a page in two by the next bit of its entries' hashes, again and again until each half is small enough. */
 import { canonicalKey } from '../../core/key-group.ts'
 import type { CanonicalKey } from '../../core/key-group.ts'
-import { fieldPageHash, pageHash } from './current-key.ts'
-import { Entry, keysOf, mapsOf, Page, replaceWithHalves, setValue } from './page.ts'
-import type { Entries, Fields } from './page.ts'
+import { fieldPageHash } from './current-key.ts'
+import type { Entries } from './entries.ts'
+import { Entry, insertValue, keysOf, mapsOf, Page, replaceWithHalves } from './page.ts'
+import type { Fields } from './page.ts'
 
 /** What becomes of the parts; the pager. */
 export interface PageOwner {
@@ -26,16 +27,21 @@ export function splitPage(page: Page, owner: PageOwner): void {
   const high = new Page(root, page.prefix | (1 << (hashBits - 1 - page.depth)), page.depth + 1, page.epoch)
   let at = 0
   if (root.table.kind === 'value') {
+    const canonical = entries.keys()
     const keys = keysOf(page)
-    for (const [canonical, value] of entries) {
-      const half = sideOf(hashes[at] as number)
-      setValue(half, half.entries as Entries, canonical, keys[at++], value)
+    const values = entries.values()
+    for (; at < keys.length; at++) {
+      const hash = hashes[at] as number
+      const half = sideOf(hash)
+      insertValue(half, half.entries as Entries, canonical[at] as CanonicalKey, hash, keys[at], values[at])
       half.count++
     }
   } else {
-    for (const [canonical, entry] of mapsOf(page)) {
-      for (const field of (entry.value as Fields).values()) putField(sideOf(hashes[at++] as number), canonical, entry, field)
-    }
+    const canonical = entries.keys()
+    const ownHashes = entries.hashes()
+    mapsOf(page).forEach((entry, i) => {
+      for (const field of (entry.value as Fields).values()) putField(sideOf(hashes[at++] as number), canonical[i] as CanonicalKey, ownHashes[i] as number, entry, field)
+    })
   }
   low.bytes = (page.bytes * low.count) / page.count
   high.bytes = page.bytes - low.bytes
@@ -52,21 +58,22 @@ export function splitPage(page: Page, owner: PageOwner): void {
   }
 }
 
-function putField(page: Page, canonical: CanonicalKey, owner: Entry, field: Entry): void {
-  let entry = page.entries?.get(canonical) as Entry | undefined
+function putField(page: Page, canonical: CanonicalKey, hash: number, owner: Entry, field: Entry): void {
+  let entry = page.entries?.get(canonical, hash) as Entry | undefined
   if (entry === undefined) {
     entry = new Entry(owner.key, new Map() satisfies Fields)
-    page.entries?.set(canonical, entry)
+    page.entries?.insert(canonical, hash, entry)
   }
   ;(entry.value as Fields).set(canonicalKey(field.key), field)
   page.count++
 }
 
 function hashesOf(page: Page): number[] {
-  if (page.root.table.kind === 'value') return keysOf(page).map(pageHash)
+  const own = (page.entries as Entries).hashes()
+  if (page.root.table.kind === 'value') return own
   const hashes: number[] = []
-  for (const [, entry] of mapsOf(page)) {
-    const hash = pageHash(entry.key)
+  for (const [i, entry] of mapsOf(page).entries()) {
+    const hash = own[i] as number
     for (const field of (entry.value as Fields).values()) hashes.push(fieldPageHash(hash, field.key))
   }
   return hashes

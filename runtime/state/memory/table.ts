@@ -13,8 +13,8 @@ import { splitPage } from './split.ts'
 
 /** Puts between two samples of a value's size. */
 const sampleEvery = 128
-/** Heap bytes of an entry besides its key and value: its slot in a hash map, its share of the page, in a map an object. */
-const entryOverhead = { value: 40, map: 80 } as const
+/** Heap bytes of an entry besides its key and value: its slots in a page, its share of the page, in a map an object. */
+const entryOverhead = { value: 48, map: 90 } as const
 
 export class Table {
   readonly info: TableInfo

@@ -4,8 +4,9 @@ import type { CanonicalKey } from '../../core/key-group.ts'
 import { canonicalKey } from '../../core/key-group.ts'
 import { pageHash } from './current-key.ts'
 import { ownedKey } from './owned-key.ts'
-import { pageOf, pagesOf, setValue } from './page.ts'
-import type { Entries, Page } from './page.ts'
+import type { Entries } from './entries.ts'
+import { insertValue, keysOf, pageOf, pagesOf } from './page.ts'
+import type { Page } from './page.ts'
 import type { Table } from './table.ts'
 
 export class PagedValueTable implements ValueTable {
@@ -14,6 +15,7 @@ export class PagedValueTable implements ValueTable {
   #serial = 0
   #namespace: Namespace = 0
   #page: Page | undefined
+  #position = -1
   #value: unknown
 
   constructor(table: Table) {
@@ -38,7 +40,7 @@ export class PagedValueTable implements ValueTable {
     }
     // An accumulator that was changed in place is the object that is held.
     if (value !== this.#value) {
-      page.entries?.set(canonical, value)
+      page.entries?.setAt(this.#position, value)
       this.#value = value
     }
     this.#table.changed(page, key, value)
@@ -49,7 +51,7 @@ export class PagedValueTable implements ValueTable {
     const page = this.#page
     if (this.#value === undefined || page === undefined) return
     const { canonical } = this.#table.current
-    page.entries?.delete(canonical)
+    page.entries?.removeAt(this.#position)
     page.keys?.delete(canonical)
     this.#serial = 0
     this.#table.removed(page)
@@ -59,8 +61,11 @@ export class PagedValueTable implements ValueTable {
     for (const root of this.#table.roots(namespace)) {
       for (const page of pagesOf(root)) {
         if (page.dropped) return
-        const { entries, keys } = this.#table.pager.peek(page)
-        for (const [canonical, value] of entries as Entries) yield [keys?.has(canonical) ? keys.get(canonical) : canonical, value]
+        const here = this.#table.pager.peek(page)
+        // Copies: who reads them may change the page.
+        const keys = keysOf(here)
+        const values = (here.entries as Entries).values()
+        for (let i = 0; i < keys.length; i++) yield [keys[i], values[i]]
       }
     }
   }
@@ -90,15 +95,18 @@ export class PagedValueTable implements ValueTable {
       return
     }
     const page = pageOf(root, current.hash)
-    this.#value = pager.open(page).get(current.canonical)
+    const entries = pager.open(page)
+    const position = entries.find(current.canonical, current.hash)
     this.#page = page
+    this.#position = position
+    this.#value = position < 0 ? undefined : entries.valueAt(position)
   }
 
   #insert(namespace: Namespace, keyGroup: number, key: unknown, canonical: CanonicalKey, hash: number, value: unknown): void {
     const root = this.#table.root(namespace, keyGroup) ?? this.#table.createRoot(namespace, keyGroup)
     const page = pageOf(root, hash)
     const owned = ownedKey(key)
-    setValue(page, this.#table.pager.open(page), typeof owned === 'string' ? canonicalKey(owned) : canonical, owned, value)
+    insertValue(page, this.#table.pager.open(page), typeof owned === 'string' ? canonicalKey(owned) : canonical, hash, owned, value)
     this.#table.inserted(page, owned, value)
   }
 }

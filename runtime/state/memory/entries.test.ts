@@ -1,0 +1,47 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import type { CanonicalKey } from '../../core/key-group.ts'
+import { Entries } from './entries.ts'
+
+type Step = { readonly key: CanonicalKey; readonly remove: boolean }
+
+/** The same steps on a `Map`, which is what this stands for. */
+function run(steps: readonly Step[], hashOf: (key: CanonicalKey) => number): void {
+  const entries = new Entries()
+  const expected = new Map<CanonicalKey, number>()
+  steps.forEach(({ key, remove }, i) => {
+    if (remove) {
+      entries.delete(key, hashOf(key))
+      expected.delete(key)
+    } else {
+      entries.set(key, hashOf(key), i)
+      expected.set(key, i)
+    }
+    expect(entries.size).toBe(expected.size)
+    expect(entries.get(key, hashOf(key))).toBe(expected.get(key))
+  })
+  const keys = entries.keys()
+  const values = entries.values()
+  const hashes = entries.hashes()
+  expect(new Map(keys.map((key, i) => [key, values[i] as number]))).toEqual(expected)
+  expect(keys).toHaveLength(expected.size)
+  expect(hashes).toEqual(keys.map(hashOf))
+  for (const [key, value] of expected) expect(entries.get(key, hashOf(key))).toBe(value)
+}
+
+const keys = fc.oneof(fc.integer({ min: 0, max: 400 }), fc.string({ maxLength: 2 }), fc.constantFrom(NaN, true, false, 1n, '1', 1))
+const steps = fc.array(fc.record({ key: keys, remove: fc.boolean() }), { maxLength: 1500 })
+const spread = (key: CanonicalKey) => Math.imul([...String(key)].reduce((hash, each) => hash * 31 + each.charCodeAt(0), 7), 0x85ebca6b) | 0
+
+test.each<[string, (key: CanonicalKey) => number]>([
+  ['hashes as they come', spread],
+  ['hashes that differ in their lowest bits only', key => spread(key) & 3],
+  ['hashes that differ in their highest bits only', key => spread(key) & -0x10000000],
+  ['hashes that are all equal', () => 42],
+])('does what a Map does, with %s', (_, hashOf) => {
+  fc.assert(fc.property(steps, list => run(list, hashOf)), { numRuns: 60 })
+})
+
+test('gaps go: a page whose entries come and go does not grow', () => {
+  run(Array.from({ length: 20_000 }, (_, i): Step => ({ key: `k${(i >> 1) % 7000}`, remove: i % 2 === 1 })).concat({ key: 'last', remove: false }), spread)
+})

@@ -7,7 +7,7 @@
  */
 import type { Committer, Sink, SinkWriter, WriterContext } from '../api/connector.ts'
 import { FlinkError } from '../core/errors.ts'
-import type { WriteHandle } from '../core/files.ts'
+import { ensureDirectory, type WriteHandle } from '../core/files.ts'
 import type { Format } from './format.ts'
 import { resolvePath } from './paths.ts'
 
@@ -61,7 +61,7 @@ class FileWriter<T> implements SinkWriter<T, FileCommittable> {
     this.#ctx = ctx
     this.#options = options
     this.#directory = resolvePath(ctx.projectDirectory, options.path)
-    ctx.files.makeDirectory(this.#directory)
+    ensureDirectory(ctx.files, this.#directory)
   }
 
   write(value: T): void {

@@ -37,3 +37,12 @@ export interface WriteHandle {
   sync(): void
   close(): void
 }
+
+/** Makes a directory and its parents, each one durable in its parent: what is in it cannot be more durable than its own name. */
+export function ensureDirectory(files: FileSystem, path: string): void {
+  if (files.stat(path) !== undefined) return
+  const parent = path.slice(0, Math.max(1, path.lastIndexOf('/')))
+  if (parent !== path) ensureDirectory(files, parent)
+  files.makeDirectory(path)
+  files.syncDirectory(parent)
+}

@@ -1,15 +1,6 @@
-/** Directories and small files that must survive a crash at any instruction: a reader sees the old content or the new one. */
+/** Small files that must survive a crash at any instruction: a reader sees the old content or the new one. */
 import type { FileSystem } from '../core/files.ts'
 import { readAll, writeDurably } from '../state/snapshot/durable-file.ts'
-
-/** Makes a directory and its parents, each one durable in its parent. */
-export function ensureDirectory(files: FileSystem, path: string): void {
-  if (files.stat(path) !== undefined) return
-  const parent = parentOf(path)
-  if (parent !== path) ensureDirectory(files, parent)
-  files.makeDirectory(path)
-  files.syncDirectory(parent)
-}
 
 export function writeDurable(files: FileSystem, path: string, bytes: Uint8Array): void {
   writeDurably(files, parentOf(path), path.slice(path.lastIndexOf('/') + 1), bytes)

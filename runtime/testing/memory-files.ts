@@ -91,10 +91,20 @@ export class MemoryFiles implements FileSystem {
     return found
   }
 
+  /** The bytes of a file, without a call that could fail; undefined if there is none. For who checks what others did. */
+  peek(path: string): Uint8Array | undefined {
+    const node = this.#find(path)
+    return node?.kind === 'file' ? node.content.slice(0, node.size) : undefined
+  }
+
+  /** Names in a directory, likewise. */
+  peekNames(directory: string): string[] {
+    const node = this.#find(directory)
+    return node?.kind === 'directory' ? [...node.names.keys()] : []
+  }
+
   get usedBytes(): number {
-    let bytes = 0
-    for (const content of this.contents().values()) bytes += content.length
-    return bytes
+    return sizeOf(this.#root)
   }
 
   stat(path: string): FileStat | undefined {
@@ -235,6 +245,13 @@ export class MemoryFiles implements FileSystem {
     if (name === undefined || directory?.kind !== 'directory') throw failed(`there is no directory for ${path}`)
     return { directory, name }
   }
+}
+
+function sizeOf(node: Node): number {
+  if (node.kind === 'file') return node.size
+  let bytes = 0
+  for (const child of node.names.values()) bytes += sizeOf(child)
+  return bytes
 }
 
 function newDirectory(): DirectoryNode {

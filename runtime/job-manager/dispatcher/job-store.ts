@@ -9,11 +9,11 @@
  */
 import { createHash } from 'node:crypto'
 import { FlinkError, errorToData, type ErrorData } from '../../core/errors.ts'
-import type { FileSystem } from '../../core/files.ts'
+import { ensureDirectory, type FileSystem } from '../../core/files.ts'
 import type { JobGraph } from '../../graph/job-graph.ts'
 import type { CompletedCheckpoint } from '../checkpoint/checkpoint-coordinator.ts'
 import { readAll, removeTree } from '../../state/snapshot/durable-file.ts'
-import { ensureDirectory, readJson, writeDurable, writeDurableJson } from '../durable-file.ts'
+import { readJson, writeDurable, writeDurableJson } from '../durable-file.ts'
 
 export interface Submission {
   readonly jobId: string
@@ -43,6 +43,8 @@ export interface StoredJob {
 }
 
 const version = 1
+/** How often a stored job is read before it is called unreadable. */
+const readTries = 3
 export const noProgress: Progress = { attempt: 0, nextCheckpointId: 1, completed: [], stoppedAt: undefined }
 
 export class JobStore {
@@ -100,16 +102,25 @@ export class JobStore {
         removeTree(this.#files, directory)
         continue
       }
-      try {
-        const submission = checked(readJson(this.#files, `${directory}/submission.json`), jobId) as unknown as Submission
-        const progress = checked(readJson(this.#files, `${directory}/progress.json`), jobId) as unknown as Progress
-        this.#checkBundle(submission)
-        jobs.push({ submission, progress })
-      } catch (error) {
-        unreadable.push({ jobId, error: errorToData(error, 'STORAGE_FAILED') })
-      }
+      const stored = this.#read(jobId)
+      if ('submission' in stored) jobs.push(stored)
+      else unreadable.push({ jobId, error: stored })
     }
     return { jobs, unreadable }
+  }
+
+  /** Nobody asks for the job again before the next start: a moment's trouble with the disk must not cost it its life. */
+  #read(jobId: string): StoredJob | ErrorData {
+    for (let tries = 1; ; tries++) {
+      try {
+        const submission = checked(readJson(this.#files, `${this.#directory(jobId)}/submission.json`), jobId) as unknown as Submission
+        const progress = checked(readJson(this.#files, `${this.#directory(jobId)}/progress.json`), jobId) as unknown as Progress
+        this.#checkBundle(submission)
+        return { submission, progress }
+      } catch (error) {
+        if (tries === readTries) return errorToData(error, 'STORAGE_FAILED')
+      }
+    }
   }
 
   #directory(jobId: string): string {

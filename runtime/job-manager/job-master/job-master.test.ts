@@ -101,6 +101,15 @@ describe('failover', () => {
     expect(at(120, 'slots')).toEqual(['RUNNING', 'deploy 2'])
   })
 
+  test('a job that never ran fails at the first trouble; one of an earlier JobManager goes on after a moment', () => {
+    const fresh = job()
+    expect(fresh.at(0, 'start', 'fail STORAGE_FAILED').slice(3)).toEqual(['FAILING (STORAGE_FAILED)', 'attemptEnded', 'FAILED (STORAGE_FAILED)', 'releaseSlots', 'over FAILED'])
+    const recovered = job(undefined, 5)
+    expect(recovered.at(0, 'start', 'fail STORAGE_FAILED').slice(3)).toEqual(['RESTARTING (STORAGE_FAILED)', 'attemptEnded', 'releaseSlots', 'restart 5 in 100 (STORAGE_FAILED)'])
+    expect(recovered.at(100, 'tick', 'slots')).toEqual(['prepareAttempt 5', 'requestSlots', 'RUNNING', 'deploy 5'])
+    expect(job(undefined, 5).at(0, 'start', 'unreadable').slice(3)).toEqual(['FAILING (SNAPSHOT_CORRUPT)', 'attemptEnded', 'FAILED (SNAPSHOT_CORRUPT)', 'releaseSlots', 'over FAILED'])
+  })
+
   test('what user code throws is restarted after a delay that grows', () => {
     const { at, master } = job()
     at(0, ...run)

@@ -16,7 +16,8 @@ import { isHopeless, type RestartStrategy } from './restart-strategy.ts'
 /** The one table of moves. */
 const moves: Readonly<Record<JobStatus, readonly JobStatus[]>> = {
   INITIALIZING: ['CREATED', 'FAILED', 'CANCELED'],
-  CREATED: ['RUNNING', 'FAILING', 'CANCELLING'],
+  // RESTARTING: a job of an earlier JobManager whose first attempt with this one could not be prepared.
+  CREATED: ['RUNNING', 'RESTARTING', 'FAILING', 'CANCELLING'],
   RUNNING: ['FINISHED', 'RESTARTING', 'FAILING', 'CANCELLING'],
   RESTARTING: ['RUNNING', 'FAILING', 'CANCELLING'],
   FAILING: ['FAILED', 'CANCELLING'],
@@ -273,8 +274,9 @@ export class JobMaster {
     }
     this.#cause = error
     this.#failedAt = now
-    if (this.#status === 'CREATED' || this.#final(error)) this.#move('FAILING', error)
-    else if (this.#status === 'RUNNING') this.#move('RESTARTING', error)
+    // A job that never ran fails at once, so that whoever started it sees why; one that did is not lost to a moment's trouble.
+    if (this.#final(error) || (this.#status === 'CREATED' && this.#attempt === 0)) this.#move('FAILING', error)
+    else if (this.#status !== 'RESTARTING') this.#move('RESTARTING', error)
     this.#end(now, 'the job failed')
   }
 

@@ -23,7 +23,7 @@ interface Waiting {
 
 export class DataNetwork {
   readonly #time: VirtualTime
-  readonly #delay: () => number
+  readonly #delay: (from: string, to: string) => number
   readonly #believeAll: boolean
   readonly #ends = new Map<string, SlotEnd>()
   readonly #waiting = new Map<string, Waiting[]>()
@@ -33,7 +33,7 @@ export class DataNetwork {
   readonly #links = new Map<SlotEnd, Set<SlotEnd>>()
 
   /** `believeAll`: planted bug, frames of another attempt are taken. */
-  constructor(time: VirtualTime, delay: () => number, believeAll = false) {
+  constructor(time: VirtualTime, delay: (from: string, to: string) => number, believeAll = false) {
     this.#time = time
     this.#delay = delay
     this.#believeAll = believeAll
@@ -76,7 +76,7 @@ export class DataNetwork {
 
   #deliver(from: SlotEnd, to: SlotEnd, mail: SlotMail): void {
     const link = `${from.socket} ${to.socket}`
-    const at = Math.max(this.#time.now + this.#delay(), this.#lastArrival.get(link) ?? 0)
+    const at = Math.max(this.#time.now + this.#delay(from.socket, to.socket), this.#lastArrival.get(link) ?? 0)
     this.#lastArrival.set(link, at)
     this.#time.at(at, () => {
       const end = this.#ends.get(to.socket)

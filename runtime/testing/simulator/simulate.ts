@@ -3,22 +3,23 @@
  * committed output exactly once. Everything that runs is the product: JobManager, TaskManagers, slots, file source, file
  * sink, snapshots on a disk in memory.
  *
- * Two phases: faults until `faultsEnd`, then everything is left alone, and the job must finish within a virtual deadline.
+ * `world.ts` draws what happens, `ledger-job.ts` is what runs, `ledger-checker.ts` says whether all is well.
  */
-import { job, valueState, type Collector, type Sink } from '../../index.ts'
-import { fileSink, fileSource, json, type FileCommittable } from '../../connectors/file.ts'
-import { evaluateJob, type Job } from '../../api/job.ts'
-import type { Random } from '../../core/random.ts'
-import { seededRandom } from '../../core/random.ts'
+import { evaluateJob } from '../../api/job.ts'
+import { FlinkError } from '../../core/errors.ts'
 import { murmur128 } from '../../core/murmur.ts'
+import { seededRandom, type Random } from '../../core/random.ts'
+import { unreachable } from '../../core/assert.ts'
 import { defaultJobConfig, type JobConfig } from '../../graph/config.ts'
 import { translate } from '../../graph/translate.ts'
-import { terminalJobStatuses, type RuntimeEvent } from '../../metrics/event.ts'
+import { terminalJobStatuses, type JobStatus, type RuntimeEvent } from '../../metrics/event.ts'
 import { MemoryFiles } from '../memory-files.ts'
-import { noPlantedBugs, type PlantedBugs } from './planted-bugs.ts'
-import { SimulatedCluster, type Delays } from './simulated-cluster.ts'
-import type { Told } from './simulated-slot.ts'
+import { LedgerChecker } from './ledger-checker.ts'
+import { ledgerJob, projectDirectory, writeInput } from './ledger-job.ts'
+import { noPlantedBugs, type PlantedBugs, type Told } from './planted-bugs.ts'
+import { SimulatedCluster } from './simulated-cluster.ts'
 import { VirtualTime } from './virtual-time.ts'
+import { drawWorld, type Fault, type World } from './world.ts'
 
 export interface Simulation {
   readonly seed: number
@@ -28,246 +29,167 @@ export interface Simulation {
   readonly problems: readonly string[]
   /** What was drawn and what came of it, for a person to read. */
   readonly summary: string
-  readonly kills: number
-  readonly checkpoints: number
-  readonly restores: number
 }
 
-interface Counted {
-  readonly key: number
-  readonly count: number
-}
-
-interface World {
-  readonly records: number
-  readonly keys: number
-  readonly files: number
-  readonly parallelism: number
-  readonly taskManagers: number
-  readonly checkpointInterval: number
-  /** A short one expires while a slot is stalled and barriers are still on their way. */
-  readonly checkpointTimeout: number
-  readonly kills: readonly { readonly at: number; readonly what: 'TaskManager' | 'JobManager' }[]
-  readonly stalls: readonly { readonly at: number; readonly millis: number }[]
-  readonly delays: Delays
-  readonly faultsEnd: number
-}
-
-const projectDirectory = '/project'
+const start = 1_000_000
+/** How long a job may take once nothing disturbs it any more; its slowest restart included. */
+const patience = 60_000
 
 export function simulate(seed: number, bugs: PlantedBugs = noPlantedBugs): Simulation {
   const random = seededRandom(seed)
   const world = drawWorld(random.fork('world'))
-  const time = new VirtualTime(1_000_000)
-  const files = new MemoryFiles({ now: () => time.now })
-  writeInput(files, world)
-  const config: JobConfig = {
-    ...defaultJobConfig,
-    parallelism: world.parallelism,
-    state: { ...defaultJobConfig.state, backend: 'hashmap' },
-    checkpointing: { ...defaultJobConfig.checkpointing, timeout: world.checkpointTimeout, tolerableFailures: 1_000_000 },
-    exchange: { ...defaultJobConfig.exchange, batchSize: random.pick([1, 3, 16]), credits: random.pick([2, 4, 8]), bufferTimeout: random.pick([0, 5]) },
-  }
-  const evaluate = (_path?: string, _config?: JobConfig, told?: Told) => evaluateJob(ledger(world.checkpointInterval, bugs.commitOnlyNotified ? told : undefined))
-  const cluster = new SimulatedCluster({
-    taskManagers: world.taskManagers,
-    slotsPerTaskManager: Math.ceil(world.parallelism / world.taskManagers),
-    projectDirectory,
-    files,
-    random: random.fork('cluster'),
-    time,
-    delays: world.delays,
-    evaluate,
-    bugs,
-  })
-  cluster.submit({ jobGraph: translate(evaluate(), config), bundlePath: `${projectDirectory}/job.mjs`, projectDirectory })
-  const victims = random.fork('victims')
-  for (const { at, what } of world.kills) {
-    time.after(at, () => {
-      if (what === 'JobManager') cluster.killJobManager()
-      else cluster.killTaskManager(victims.int(world.taskManagers))
+  const life = new Life(world, random, bugs)
+  life.run()
+  return { seed, traceHash: life.traceHash, problems: life.problems, summary: `${world.description}; ${life.outcome}` }
+}
+
+class Life {
+  readonly #world: World
+  readonly #time = new VirtualTime(start)
+  readonly #disk: MemoryFiles
+  readonly #cluster: SimulatedCluster
+  readonly #checker: LedgerChecker
+  readonly #evaluate: (told?: Told) => ReturnType<typeof evaluateJob>
+  #jobId = ''
+  #status: JobStatus = 'INITIALIZING'
+  #lives = 1
+  /** Where the present job was stopped to, and where it came from. */
+  #stoppedAt: string | undefined
+  #startedFrom: string | undefined
+  #attempt = 0
+
+  constructor(world: World, random: Random, bugs: PlantedBugs) {
+    this.#world = world
+    const time = this.#time
+    this.#disk = new MemoryFiles({ now: () => time.now })
+    this.#checker = new LedgerChecker(this.#disk, world.job)
+    writeInput(this.#disk, world.job)
+    this.#evaluate = told => evaluateJob(ledgerJob(world.job, bugs.commitOnlyNotified ? told : undefined))
+    this.#cluster = new SimulatedCluster({
+      taskManagers: world.taskManagers,
+      slotsPerTaskManager: world.slotsPerTaskManager,
+      projectDirectory,
+      files: this.#disk,
+      random: random.fork('cluster'),
+      time,
+      delays: world.delays(() => time.now >= start + world.faultsEnd),
+      evaluate: (_path, _config, told) => this.#evaluate(told),
+      heartbeat: world.heartbeat,
+      bugs,
+    })
+    this.#cluster.journal.subscribe(event => {
+      this.#checker.onEvent(event)
+      if (event.kind === 'jobStatus' && event.jobId === this.#jobId) {
+        this.#status = event.status
+        this.#attempt = event.attempt
+      }
+      if (event.kind === 'checkpointCompleted' && event.checkpointKind === 'stop') this.#stoppedAt = event.path
+    })
+    this.#submit(undefined)
+    const chance = random.fork('disk')
+    for (const fault of world.faults) time.at(start + fault.at, () => this.#strike(fault, chance))
+    time.at(start + world.faultsEnd, () => {
+      this.#disk.failCall(undefined)
+      this.#disk.capacity = Infinity
     })
   }
 
-  for (const { at, millis } of world.stalls) time.after(at, () => cluster.stallTaskManager(victims.int(world.taskManagers), millis))
-
-  const problems: string[] = []
-  const committed = new CommittedFiles(files)
-  const deadline = time.now + world.faultsEnd + 120_000
-  let status = 'INITIALIZING'
-  cluster.journal.subscribe(event => {
-    if (event.kind === 'jobStatus') status = event.status
-    // What is committed when a checkpoint completes is looked at again at the end: it may never change.
-    if (event.kind === 'checkpointCompleted') problems.push(...committed.look())
-  })
-  while (!terminalJobStatuses.has(status as never)) {
-    if (!time.step(deadline)) {
-      problems.push(`the job is ${status} and nothing moves, ${time.now - 1_000_000 - world.faultsEnd} ms after the last fault`)
-      break
-    }
+  get problems(): readonly string[] {
+    return this.#checker.problems
   }
-  // Commits of the last checkpoint come with its notification, before the tasks finish.
-  const events = cluster.journal.read(0, Number.MAX_SAFE_INTEGER)
-  if (status !== 'FINISHED') problems.push(`the job ended as ${status}: ${lastError(events)}`)
-  problems.push(...committed.look(), ...checkLedger(committed.records(), world))
-  const count = (kind: RuntimeEvent['kind']) => events.filter(event => event.kind === kind).length
-  return {
-    seed,
-    traceHash: murmur128(JSON.stringify(events.map(({ sequence: _, ...event }) => (event.kind === 'jobSubmitted' ? event.name : event)))),
-    problems: [...new Set(problems)].slice(0, 10),
-    summary: `${world.records} records, ${world.keys} keys, ${world.files} files, parallelism ${world.parallelism} on ${world.taskManagers} TaskManagers, checkpoint every ${world.checkpointInterval} ms within ${world.checkpointTimeout} ms, kills: ${world.kills.map(kill => `${kill.what} at ${kill.at}`).join(', ') || 'none'}, ${world.stalls.length} stalls; ${count('checkpointCompleted')} checkpoints, ${count('checkpointFailed')} failed ones, ${count('jobRestored')} restores, ${time.steps} steps`,
-    kills: world.kills.length,
-    checkpoints: count('checkpointCompleted'),
-    restores: count('jobRestored'),
+
+  get traceHash(): string {
+    return murmur128(JSON.stringify(this.#events().map(({ sequence: _, ...event }) => (event.kind === 'jobSubmitted' ? event.name : event))))
   }
-}
 
-/** Each seed first draws which faults there are at all, so that rare mixtures come up. */
-function drawWorld(random: Random): World {
-  const parallelism = 1 + random.int(4)
-  const slow = random.chance(0.3) ? 40 : 4
-  // Even the slowest connection is fast enough for a checkpoint within its time, or nothing would ever be committed.
-  const control = random.chance(0.3) ? { most: 30, factor: 3 } : { most: 3, factor: 30 }
-  const dice = random.fork('delays')
-  const upTo = (most: number) => () => dice.next() * most
-  const taskManagerKills = random.chance(0.8) ? random.int(4) : 0
-  const jobManagerKills = random.chance(0.3) ? 1 + random.int(2) : 0
-  const faultsEnd = 200 + random.int(1500)
-  const kills = [
-    ...Array.from({ length: taskManagerKills }, () => ({ at: random.int(faultsEnd), what: 'TaskManager' as const })),
-    ...Array.from({ length: jobManagerKills }, () => ({ at: random.int(faultsEnd), what: 'JobManager' as const })),
-  ].sort((a, b) => a.at - b.at)
-  return {
-    records: 60 + random.int(200),
-    keys: 1 + random.int(12),
-    files: 1 + random.int(4),
-    parallelism,
-    taskManagers: 1 + random.int(Math.min(3, parallelism)),
-    checkpointInterval: 10 + random.int(120),
-    checkpointTimeout: random.chance(0.5) ? 200 + random.int(200) : 600_000,
-    kills,
-    stalls: random.chance(0.5) ? Array.from({ length: 1 + random.int(4) }, () => ({ at: random.int(faultsEnd), millis: 50 + random.int(600) })) : [],
-    delays: { control: upTo(control.most), controlFactor: random.chance(0.5) ? () => (dice.chance(0.4) ? control.factor : 1) : () => 1, data: upTo(slow), turn: upTo(random.chance(0.5) ? 8 : 1), restart: upTo(200) },
-    faultsEnd,
+  get outcome(): string {
+    const events = this.#events()
+    const count = (kind: RuntimeEvent['kind']) => events.filter(event => event.kind === kind).length
+    return `${count('checkpointCompleted')} checkpoints, ${count('checkpointFailed')} failed ones, ${count('jobRestored')} restores, ${this.#lives} lives, ${this.#time.steps} steps, ${this.#time.now - start} ms`
   }
-}
 
-/** Few lines a second, so that the job lives through the faults. */
-function ledger(checkpointInterval: number, commitOnly: Told | undefined): Job {
-  const sink = fileSink<Counted>({ path: 'out', format: json() })
-  return job('ledger', env => {
-    env.enableCheckpointing(checkpointInterval)
-    env
-      .fromSource(fileSource({ path: 'in/*.jsonl', format: json<{ key: number }>(), ratePerSecond: 200, minSplitBytes: 64 }))
-      .keyBy('key')
-      .process({
-        state: { seen: valueState<{ count: number }>() },
-        process(_record, ctx, out: Collector<Counted>) {
-          // Changes what the state holds before it says so: a snapshot must not see it too early.
-          const seen = ctx.state.seen.value() ?? { count: 0 }
-          seen.count++
-          ctx.state.seen.update(seen)
-          out.collect({ key: ctx.key, count: seen.count })
-        },
-      })
-      .uid('counter')
-      .sinkTo(commitOnly === undefined ? sink : commitExactly(sink, commitOnly))
-      .uid('ledger')
-  })
-}
-
-/** Planted bug: of what is to be committed only the files of the checkpoint that was told of last. */
-function commitExactly(sink: Sink<Counted, FileCommittable>, told: Told): Sink<Counted, FileCommittable> {
-  return {
-    ...sink,
-    createCommitter(ctx) {
-      const committer = sink.createCommitter?.(ctx)
-      return {
-        ...committer,
-        commit(committables) {
-          const id = told.checkpointComplete
-          committer?.commit(id === undefined ? committables : committables.filter(({ final }) => final.includes(`-${id}.`)))
-        },
+  run(): void {
+    const deadline = start + this.#world.faultsEnd + patience
+    for (;;) {
+      if (terminalJobStatuses.has(this.#status)) {
+        if (this.#stoppedAt !== undefined) this.#submit(this.#stoppedAt)
+        // A job that could not even be started is started again, by whoever did before.
+        else if (this.#status === 'FAILED' && this.#attempt === 0) this.#submit(this.#startedFrom)
+        else break
       }
-    },
-  }
-}
-
-function writeInput(files: MemoryFiles, world: World): void {
-  files.makeDirectory(`${projectDirectory}/in`)
-  for (let file = 0; file < world.files; file++) {
-    const lines: string[] = []
-    for (let i = file; i < world.records; i += world.files) lines.push(JSON.stringify({ key: i % world.keys }))
-    const handle = files.create(`${projectDirectory}/in/${file}.jsonl`)
-    handle.write(new TextEncoder().encode(lines.map(line => `${line}\n`).join('')))
-    handle.close()
-  }
-}
-
-/** The sink's directory as a reader sees it: what was there once may never vanish or change. */
-class CommittedFiles {
-  readonly #files: MemoryFiles
-  readonly #seen = new Map<string, string>()
-
-  constructor(files: MemoryFiles) {
-    this.#files = files
-  }
-
-  look(): string[] {
-    const problems: string[] = []
-    const names = this.#files.list(`${projectDirectory}/out`).filter(name => !name.startsWith('.'))
-    for (const name of this.#seen.keys()) if (!names.includes(name)) problems.push(`the committed file ${name} vanished`)
-    for (const name of names) {
-      const text = this.#read(name)
-      if ((this.#seen.get(name) ?? text) !== text) problems.push(`the committed file ${name} changed`)
-      this.#seen.set(name, text)
+      if (!this.#time.step(deadline)) {
+        this.#checker.problem(`the job is ${this.#status} and does not end, ${patience} ms after the last fault: ${this.#lastError()}`)
+        break
+      }
     }
-    return problems
+    if (terminalJobStatuses.has(this.#status) && this.#status !== 'FINISHED') this.#checker.problem(`the job ended as ${this.#status}: ${this.#lastError()}`)
+    this.#checker.finish()
   }
 
-  records(): Counted[] {
-    return [...this.#seen.values()].flatMap(text =>
-      text
-        .split('\n')
-        .filter(line => line !== '')
-        .map(line => JSON.parse(line) as Counted),
-    )
+  /** The first job, or the one that goes on from where the last was stopped. */
+  #submit(savepointPath: string | undefined): void {
+    const { parallelisms, job, checkpointTimeout, batchSize, credits, bufferTimeout, handover } = this.#world
+    const jobManager = this.#cluster.jobManager
+    if (jobManager === undefined) return
+    const config: JobConfig = {
+      ...defaultJobConfig,
+      parallelism: parallelisms[savepointPath === undefined ? 0 : this.#lives % parallelisms.length] ?? 1,
+      // As many keys' state moves between subtasks as there are key groups.
+      maxParallelism: 128,
+      state: { ...defaultJobConfig.state, backend: 'hashmap' },
+      checkpointing: { ...defaultJobConfig.checkpointing, interval: job.checkpointInterval, timeout: checkpointTimeout, tolerableFailures: 1_000_000 },
+      restart: { kind: 'exponential-delay', initial: 20, max: 2_000, multiplier: 1.5, jitter: 0.1, resetAfter: 3_600_000, attempts: undefined },
+      exchange: { ...defaultJobConfig.exchange, batchSize, credits, bufferTimeout, handover },
+    }
+    try {
+      this.#jobId = jobManager.submit({ jobGraph: translate(this.#evaluate(), config), bundlePath: `${projectDirectory}/job.mjs`, projectDirectory, ...(savepointPath !== undefined && { savepointPath }) })
+    } catch (error) {
+      // The disk fails: whoever submits tries again.
+      if (!(error instanceof FlinkError)) throw error
+      return
+    }
+    if (savepointPath !== this.#startedFrom) this.#lives++
+    this.#startedFrom = savepointPath
+    this.#stoppedAt = undefined
+    this.#attempt = 0
+    this.#status = 'INITIALIZING'
   }
 
-  #read(name: string): string {
-    const path = `${projectDirectory}/out/${name}`
-    const bytes = new Uint8Array(this.#files.stat(path)?.size ?? 0)
-    const handle = this.#files.openRead(path)
-    handle.read(bytes, 0)
-    handle.close()
-    return new TextDecoder().decode(bytes)
-  }
-}
-
-/** Every (key, count) once: what is missing was lost, what is there twice was counted twice. */
-function checkLedger(records: readonly Counted[], world: World): string[] {
-  const expected = new Map<string, number>()
-  const counts = new Map<number, number>()
-  for (let i = 0; i < world.records; i++) {
-    const key = i % world.keys
-    const count = (counts.get(key) ?? 0) + 1
-    counts.set(key, count)
-    expected.set(`${key}/${count}`, 0)
-  }
-  const problems: string[] = []
-  for (const { key, count } of records) {
-    const seen = expected.get(`${key}/${count}`)
-    if (seen === undefined) problems.push(`alien: key ${key} count ${count}`)
-    else {
-      if (seen === 1) problems.push(`duplicate: key ${key} count ${count}`)
-      expected.set(`${key}/${count}`, seen + 1)
+  #strike(fault: Fault, chance: Random): void {
+    const cluster = this.#cluster
+    switch (fault.kind) {
+      case 'killTaskManager':
+        return cluster.killTaskManager(fault.index)
+      case 'killJobManager':
+        return cluster.killJobManager()
+      case 'powerOff':
+        return cluster.powerOff(() => this.#disk.crash(chance))
+      case 'stall':
+        return cluster.stall(fault.index, fault.slot, fault.millis)
+      case 'freeze':
+        return cluster.freezeTaskManager(fault.index, fault.millis)
+      case 'cut':
+        return cluster.cutTaskManager(fault.index, fault.ends, fault.millis)
+      case 'storageError':
+        return this.#disk.failCall(fault.call)
+      case 'diskFull':
+        this.#disk.capacity = this.#disk.usedBytes + fault.room
+        return void this.#time.after(fault.millis, () => (this.#disk.capacity = Infinity))
+      case 'savepoint':
+      case 'rescale':
+        if (cluster.jobManager?.job(this.#jobId)) cluster.jobManager.requestSnapshot(this.#jobId, fault.kind === 'savepoint' ? 'savepoint' : 'stop')
+        return
+      default:
+        return unreachable(fault)
     }
   }
-  for (const [id, seen] of expected) if (seen === 0) problems.push(`lost: key ${id.replace('/', ' count ')}`)
-  return problems
-}
 
-function lastError(events: readonly RuntimeEvent[]): string {
-  for (const event of [...events].reverse()) if ((event.kind === 'jobStatus' || event.kind === 'log') && event.error !== undefined) return `${event.error.code} ${event.error.message}`
-  return 'no error was told'
+  #events(): RuntimeEvent[] {
+    return this.#cluster.journal.read(0, Number.MAX_SAFE_INTEGER)
+  }
+
+  #lastError(): string {
+    for (const event of this.#events().reverse()) if ((event.kind === 'jobStatus' || event.kind === 'log') && event.error !== undefined) return `${event.error.code} ${event.error.message}`
+    return 'no error was told'
+  }
 }

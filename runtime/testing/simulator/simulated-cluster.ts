@@ -2,12 +2,12 @@
  * A cluster in one thread: the real JobManager, TaskManagers and slots, with virtual time, a network that only delays, and
  * one disk. Without delays and faults it is the embedded cluster behind `runJob`; with seeded ones it is the simulator.
  *
- * A killed process loses everything but the disk. Connections are first in, first out, like the sockets they stand for.
+ * A killed process loses everything but the disk. One that ends is started again after a while, as the supervisor of a
+ * local cluster sees to. Connections are first in, first out, like the sockets they stand for.
  */
+import { FlinkError } from '../../core/errors.ts'
 import type { FileSystem } from '../../core/files.ts'
-import type { Fence } from '../../core/ids.ts'
 import type { Random } from '../../core/random.ts'
-import { packMessage, unpackMessage } from '../../codec/control.ts'
 import { translate } from '../../graph/translate.ts'
 import type { JobConfig } from '../../graph/config.ts'
 import type { JobDefinition } from '../../graph/transformation.ts'
@@ -15,13 +15,13 @@ import { EmbeddedCoordinatorHost } from '../../job-manager/coordinators/embedded
 import { JobManager, jobManagerDefaults, type JobSubmission } from '../../job-manager/job-manager.ts'
 import { SnapshotDirectory } from '../../job-manager/checkpoint/snapshot-directory.ts'
 import { EventJournal } from '../../metrics/journal.ts'
-import type { FromTaskManager } from '../../protocol/job-master.ts'
 import type { ToTaskManager } from '../../protocol/task-executor.ts'
 import { DirectSnapshotFiles } from '../../task-manager/direct-snapshot-files.ts'
 import { TaskManager } from '../../task-manager/task-manager.ts'
+import { Connection, type ConnectionEnd } from './connection.ts'
 import { DataNetwork } from './data-network.ts'
-import type { PlantedBugs } from './planted-bugs.ts'
-import { SimulatedSlot, type Told } from './simulated-slot.ts'
+import { lateRenames, type PlantedBugs, type Told } from './planted-bugs.ts'
+import { SimulatedSlot } from './simulated-slot.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
 export interface ClusterOptions {
@@ -34,20 +34,21 @@ export interface ClusterOptions {
   readonly delays: Delays
   /** Evaluates the job of a bundle: new functions each time, as in a worker of its own. `told` is there in a slot only. */
   evaluate(bundlePath: string, config: JobConfig, told?: Told): JobDefinition
+  readonly heartbeat?: { readonly heartbeatInterval: number; readonly heartbeatTimeout: number }
   /** Planted on purpose, to prove that they are found. */
   readonly bugs?: PlantedBugs
 }
 
 /** ms of virtual time, drawn for each message, turn and start of a process. */
 export interface Delays {
-  control(): number
-  /** How much slower than the others the control connection of a TaskManager is; drawn once for each. */
-  controlFactor(): number
-  data(): number
+  /** Of the control connection with this number; each has its own. */
+  control(connection: number): number
+  /** Between the data sockets of two slots. */
+  data(from: string, to: string): number
   turn(): number
   restart(): number
 }
-export const noDelays: Delays = { control: () => 0, controlFactor: () => 1, data: () => 0, turn: () => 0, restart: () => 0 }
+export const noDelays: Delays = { control: () => 0, data: () => 0, turn: () => 0, restart: () => 0 }
 
 export class SimulatedCluster {
   readonly journal = new EventJournal()
@@ -60,7 +61,7 @@ export class SimulatedCluster {
 
   constructor(options: ClusterOptions) {
     this.options = options
-    this.#network = new DataNetwork(options.time, () => options.delays.data(), options.bugs?.noFencing ?? false)
+    this.#network = new DataNetwork(options.time, (from, to) => options.delays.data(from, to), options.bugs?.noFencing ?? false)
     this.#taskManagers = Array.from({ length: options.taskManagers }, () => undefined)
     this.#startJobManager()
     for (let index = 0; index < options.taskManagers; index++) this.#startTaskManager(index)
@@ -75,7 +76,7 @@ export class SimulatedCluster {
     return this.#jobManager.jobManager.submit(submission)
   }
 
-  /** `kill -9`; another TaskManager takes its place after a while, as the supervisor of a local cluster sees to. */
+  /** `kill -9`; another TaskManager takes its place. */
   killTaskManager(index: number): void {
     const process = this.#taskManagers[index]
     if (process === undefined) return
@@ -84,9 +85,19 @@ export class SimulatedCluster {
     this.options.time.after(this.options.delays.restart(), () => this.#startTaskManager(index))
   }
 
-  /** The slots of a TaskManager do nothing for a while: user code blocks, or the machine is busy. Its main thread goes on. */
-  stallTaskManager(index: number, millis: number): void {
-    this.#taskManagers[index]?.stall(millis)
+  /** One slot of a TaskManager does nothing for a while, because user code blocks it, or all, because the machine is busy. Its main thread goes on. */
+  stall(index: number, slot: number | 'all', millis: number): void {
+    this.#taskManagers[index]?.stall(slot, millis)
+  }
+
+  /** SIGSTOP, and SIGCONT later: the process then finds all that came meanwhile, and may not know yet that it was given up. */
+  freezeTaskManager(index: number, millis: number): void {
+    this.#taskManagers[index]?.freeze(millis)
+  }
+
+  /** Nothing reaches these ends of a TaskManager's control connection for a while. */
+  cutTaskManager(index: number, ends: readonly ConnectionEnd[], millis: number): void {
+    this.#taskManagers[index]?.cut(ends, millis)
   }
 
   /** `kill -9` of the JobManager; it comes back with the next epoch. */
@@ -95,22 +106,32 @@ export class SimulatedCluster {
     if (process === undefined) return
     this.#jobManager = undefined
     process.kill()
-    this.options.time.after(this.options.delays.restart(), () => {
-      this.#startJobManager()
-      for (const taskManager of this.#taskManagers) taskManager?.connect()
-    })
+    this.options.time.after(this.options.delays.restart(), () => this.#startJobManager())
+  }
+
+  /** Every process dies at one instant; what they find of the disk when they come back is up to `disk`. */
+  powerOff(disk: () => void): void {
+    this.killJobManager()
+    for (let index = 0; index < this.#taskManagers.length; index++) this.killTaskManager(index)
+    disk()
   }
 
   /** Opens a connection if the JobManager is there. */
   connect(taskManager: TaskManagerProcess): Connection | undefined {
-    if (this.#jobManager === undefined) return undefined
-    const connection = new Connection(this.options, this.#nextConnection++, this.#jobManager, taskManager)
-    this.#jobManager.connections.set(connection.number, connection)
-    return connection
+    const jobManager = this.#jobManager
+    return jobManager === undefined ? undefined : jobManager.accept(this.#nextConnection++, taskManager)
   }
 
   #startJobManager(): void {
-    this.#jobManager = new JobManagerProcess(this.options, this.journal)
+    try {
+      this.#jobManager = new JobManagerProcess(this.options, this.journal, () => this.killJobManager())
+    } catch (error) {
+      // Its disk fails: it ends with an error, and is started again.
+      if (!(error instanceof FlinkError)) throw error
+      this.options.time.after(50 + this.options.delays.restart(), () => this.#startJobManager())
+      return
+    }
+    for (const taskManager of this.#taskManagers) taskManager?.connect()
   }
 
   #startTaskManager(index: number): void {
@@ -125,18 +146,21 @@ const token = 'token'
 
 class JobManagerProcess {
   readonly jobManager: JobManager
-  readonly connections = new Map<number, Connection>()
+  readonly #options: ClusterOptions
+  readonly #connections = new Map<number, Connection>()
   #alive = true
   #cancelWake: () => void = () => {}
 
-  constructor({ time, files: disk, random, projectDirectory, evaluate, delays, bugs }: ClusterOptions, journal: EventJournal) {
+  constructor(options: ClusterOptions, journal: EventJournal, exit: () => void) {
+    const { time, files: disk, random, projectDirectory, evaluate, delays, bugs } = options
+    this.#options = options
     const files = bugs?.notifyBeforeDurable ? lateRenames(disk, action => time.after(5 + delays.restart(), () => this.#alive && action())) : disk
     const host = new EmbeddedCoordinatorHost(files, start => {
       const definition = evaluate(start.bundlePath, start.config)
       return { definition, graph: translate(definition, start.config) }
     })
     this.jobManager = new JobManager(
-      { ...jobManagerDefaults, clusterId, token, projectDirectory, epoch: 1 },
+      { ...jobManagerDefaults, ...options.heartbeat, clusterId, token, projectDirectory, epoch: 1 },
       {
         now: () => time.now,
         random: () => random.next(),
@@ -144,8 +168,8 @@ class JobManagerProcess {
         snapshots: new SnapshotDirectory(files),
         coordinatorHost: host,
         journal,
-        send: (connection, message) => this.connections.get(connection)?.toTaskManager(message),
-        close: connection => this.connections.get(connection)?.close(),
+        send: (connection, message) => this.#connections.get(connection)?.toTaskManager(message),
+        close: connection => this.#connections.get(connection)?.close('JobManager'),
         wakeAt: at => {
           this.#cancelWake()
           if (at !== Infinity && this.#alive) {
@@ -154,20 +178,36 @@ class JobManagerProcess {
             })
           }
         },
-        shutdown: () => this.kill(),
+        shutdown: exit,
       },
     )
     this.jobManager.start()
   }
 
-  get alive(): boolean {
-    return this.#alive
+  accept(number: number, taskManager: TaskManagerProcess): Connection {
+    const { time, delays, bugs } = this.#options
+    const connection = new Connection({
+      time,
+      delay: () => delays.control(number),
+      toJobManager: message => {
+        if (this.#alive) this.jobManager.onMessage(number, message)
+      },
+      toTaskManager: message => taskManager.whenRunning(() => taskManager.received(connection, message)),
+      closed: end => {
+        if (end === 'TaskManager') return taskManager.whenRunning(() => taskManager.disconnected(connection))
+        this.#connections.delete(number)
+        if (this.#alive) this.jobManager.onClosed(number)
+      },
+      believe: bugs?.noFencing ? jobId => ({ epoch: this.jobManager.epoch, attempt: this.jobManager.job(jobId)?.attempt ?? 0 }) : undefined,
+    })
+    this.#connections.set(number, connection)
+    return connection
   }
 
   kill(): void {
     this.#alive = false
     this.#cancelWake()
-    for (const connection of [...this.connections.values()]) connection.close()
+    for (const connection of [...this.#connections.values()]) connection.close('JobManager')
   }
 }
 
@@ -175,7 +215,9 @@ class TaskManagerProcess {
   readonly #cluster: SimulatedCluster
   readonly taskManager: TaskManager
   readonly #slots: readonly SimulatedSlot[]
-  #stalledUntil = 0
+  readonly #stalledUntil: number[]
+  /** What came while the process was stopped; undefined while it runs. */
+  #inbox: (() => void)[] | undefined
   #connection: Connection | undefined
   #alive = true
 
@@ -188,26 +230,30 @@ class TaskManagerProcess {
       files,
       random,
       turnTime: () => delays.turn(),
-      stalledUntil: () => this.#stalledUntil,
       evaluate: (deployment: { bundlePath: string; config: JobConfig }, told: Told) => evaluate(deployment.bundlePath, deployment.config, told),
       faults: { noAlignment: bugs?.noAlignment ?? false, noSupersede: bugs?.noSupersede ?? false },
       snapshotByReference: bugs?.snapshotByReference ?? false,
     }
     const slotSockets = Array.from({ length: slotsPerTaskManager }, (_, index) => `${id}/${index}`)
-    this.#slots = slotSockets.map(socket => new SimulatedSlot(world, socket))
+    this.#stalledUntil = slotSockets.map(() => 0)
+    this.#slots = slotSockets.map((socket, index) => new SimulatedSlot({ ...world, stalledUntil: () => this.#stalledUntil[index] as number }, socket))
     this.taskManager = new TaskManager(
       { clusterId, token, id, pid: 0, slotSockets, cancelGraceMs: 10_000 },
       {
         now: () => time.now,
-        after: (delay, run) =>
-          time.after(delay, () => {
-            if (this.#alive) run()
-          }),
+        after: (delay, run) => {
+          let wanted = true
+          const takeBack = time.after(delay, () => this.whenRunning(() => wanted && run()))
+          return () => {
+            wanted = false
+            takeBack()
+          }
+        },
         send: (message, flushed) => {
           this.#connection?.toJobManager(message)
           if (flushed !== undefined) time.after(0, flushed)
         },
-        dropConnection: () => this.#connection?.close(),
+        dropConnection: () => this.#connection?.close('TaskManager'),
         rssBytes: () => 0,
         slots: this.#slots,
         snapshots: new DirectSnapshotFiles(files),
@@ -217,22 +263,49 @@ class TaskManagerProcess {
     )
   }
 
-  get alive(): boolean {
-    return this.#alive
+  /** Does something in this process: now, when it goes on, or never if it is dead. */
+  whenRunning(work: () => void): void {
+    if (!this.#alive) return
+    if (this.#inbox === undefined) work()
+    else this.#inbox.push(work)
   }
 
-  stall(millis: number): void {
-    this.#stalledUntil = this.#cluster.options.time.now + millis
+  stall(slot: number | 'all', millis: number): void {
+    const until = this.#cluster.options.time.now + millis
+    this.#stalledUntil.forEach((before, index) => {
+      if (slot === 'all' || slot === index) this.#stalledUntil[index] = Math.max(before, until)
+    })
+  }
+
+  freeze(millis: number): void {
+    if (this.#inbox !== undefined) return
+    this.#inbox = []
+    this.stall('all', millis)
+    this.#cluster.options.time.after(millis, () => {
+      const inbox = this.#inbox ?? []
+      this.#inbox = undefined
+      for (const work of inbox) this.whenRunning(work)
+    })
+  }
+
+  cut(ends: readonly ConnectionEnd[], millis: number): void {
+    this.#connection?.cut(ends, millis)
   }
 
   connect(): void {
-    if (!this.#alive || this.#connection !== undefined) return
-    this.#connection = this.#cluster.connect(this)
-    if (this.#connection !== undefined) this.taskManager.connected()
+    this.whenRunning(() => {
+      if (this.#connection !== undefined) return
+      this.#connection = this.#cluster.connect(this)
+      if (this.#connection !== undefined) this.taskManager.connected()
+    })
   }
 
-  disconnected(): void {
-    if (!this.#alive || this.#connection === undefined) return
+  received(connection: Connection, message: ToTaskManager): void {
+    if (this.#connection === connection) this.taskManager.receive(message)
+  }
+
+  disconnected(connection: Connection): void {
+    if (this.#connection !== connection) return
     this.#connection = undefined
     this.taskManager.disconnected()
     // It goes on trying, as the real one does.
@@ -242,91 +315,6 @@ class TaskManagerProcess {
   kill(): void {
     this.#alive = false
     for (const slot of this.#slots) slot.kill()
-    this.#connection?.close()
-  }
-}
-
-/** Messages arrive in order and packed, as through a socket; after `close` nothing that was not there yet arrives. */
-class Connection {
-  readonly number: number
-  readonly #options: ClusterOptions
-  readonly #jobManager: JobManagerProcess
-  readonly #taskManager: TaskManagerProcess
-  #closed = false
-  readonly #factor: number
-  #lastToJobManager = 0
-  #lastToTaskManager = 0
-  /** Of what the TaskManager was told to run last. */
-  #deployed: Fence | undefined
-
-  constructor(options: ClusterOptions, number: number, jobManager: JobManagerProcess, taskManager: TaskManagerProcess) {
-    this.#options = options
-    this.number = number
-    this.#factor = options.delays.controlFactor()
-    this.#jobManager = jobManager
-    this.#taskManager = taskManager
-  }
-
-  toJobManager(message: FromTaskManager): void {
-    if (this.#closed) return
-    const bytes = packMessage(message)
-    this.#lastToJobManager = this.#plan(this.#lastToJobManager, () => {
-      const { alive, jobManager } = this.#jobManager
-      if (alive) jobManager.onMessage(this.number, this.#believed(unpackMessage(bytes) as FromTaskManager, jobId => ({ epoch: jobManager.epoch, attempt: jobManager.job(jobId)?.attempt ?? 0 })))
-    })
-  }
-
-  toTaskManager(message: ToTaskManager): void {
-    if (this.#closed) return
-    const bytes = packMessage(message)
-    this.#lastToTaskManager = this.#plan(this.#lastToTaskManager, () => {
-      if (!this.#taskManager.alive || this.#closed) return
-      const received = unpackMessage(bytes) as ToTaskManager
-      if (received.kind === 'deploy') this.#deployed = received.deployment.fence
-      this.#taskManager.taskManager.receive(this.#believed(received, () => this.#deployed))
-    })
-  }
-
-  /** Planted bug: the message passes for one of the present attempt. */
-  #believed<M extends FromTaskManager | ToTaskManager>(message: M, present: (jobId: string) => Fence | undefined): M {
-    if (!this.#options.bugs?.noFencing || !('fence' in message) || message.jobId === undefined) return message
-    return { ...message, fence: present(message.jobId) ?? message.fence }
-  }
-
-  /** What was sent before still arrives; then both ends learn of it, unless they are gone. */
-  close(): void {
-    if (this.#closed) return
-    this.#closed = true
-    this.#plan(this.#lastToJobManager, () => {
-      this.#jobManager.connections.delete(this.number)
-      if (this.#jobManager.alive) this.#jobManager.jobManager.onClosed(this.number)
-    })
-    this.#plan(this.#lastToTaskManager, () => this.#taskManager.disconnected())
-  }
-
-  #plan(last: number, action: () => void): number {
-    const { time, delays } = this.#options
-    const at = Math.max(time.now + delays.control() * this.#factor, last)
-    time.at(at, action)
-    return at
-  }
-}
-
-/** Planted bug: what a JobManager goes on from gets its name some time after it believes so, and not at all if it is killed before. */
-function lateRenames(files: FileSystem, later: (action: () => void) => void): FileSystem {
-  return {
-    stat: path => files.stat(path),
-    list: directory => files.list(directory),
-    openRead: path => files.openRead(path),
-    create: path => files.create(path),
-    rename(from, to) {
-      if (!/_metadata|progress/.test(to)) return files.rename(from, to)
-      later(() => {
-        if (files.stat(from) !== undefined) files.rename(from, to)
-      })
-    },
-    remove: path => files.remove(path),
-    makeDirectory: path => files.makeDirectory(path),
-    syncDirectory: path => files.syncDirectory(path),
+    this.#connection?.close('TaskManager')
   }
 }

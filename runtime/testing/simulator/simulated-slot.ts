@@ -16,6 +16,7 @@ import { openKeyedState } from '../../state/open-keyed-state.ts'
 import { openRestored } from '../../state/snapshot/restored-state.ts'
 import type { RunningSlot, SlotEvents, SlotRunner } from '../../task-manager/slot-runner.ts'
 import type { DataNetwork, SlotEnd } from './data-network.ts'
+import { lateSnapshots, type Told } from './planted-bugs.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
 export interface SlotWorld {
@@ -32,11 +33,6 @@ export interface SlotWorld {
   readonly faults?: SlotFaults
   /** Planted bug: a snapshot is of when it is written, not of when it was taken. */
   readonly snapshotByReference?: boolean
-}
-
-/** For planted bugs that depend on it. */
-export interface Told {
-  checkpointComplete: number | undefined
 }
 
 export class SimulatedSlot implements SlotRunner {
@@ -105,6 +101,8 @@ class Running implements RunningSlot {
   #load(): void {
     if (this.#over) return
     const { time, network, files, random } = this.#world
+    const stalledUntil = this.#world.stalledUntil()
+    if (stalledUntil > time.now) return void time.at(stalledUntil, () => this.#load())
     const deployment = this.#deployment
     try {
       const definition = this.#world.evaluate(deployment, this.#told)
@@ -166,17 +164,4 @@ class Running implements RunningSlot {
     this.#world.network.leave(this.#end, this.#cancelled || error !== undefined)
     this.#events.ended(error)
   }
-}
-
-/** Begins to look at the state only when the snapshot is written. */
-function lateSnapshots(state: KeyedStateBackend): KeyedStateBackend {
-  const start = state.startSnapshot.bind(state)
-  state.startSnapshot = sink => {
-    let run: SnapshotRun | undefined
-    return {
-      step: budget => (run ??= start(sink)).step(budget),
-      abort: () => run?.abort(),
-    }
-  }
-  return state
 }

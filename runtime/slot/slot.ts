@@ -364,7 +364,7 @@ export class Slot {
     )
   }
 
-  /** The memory of the slot is shared evenly by the operators that keep keyed state. */
+  /** The memory of the slot is shared evenly by the operators that keep tables; one that has timers alone needs none of it. */
   #keyedOperators(): number {
     let count = 0
     for (const task of this.#tasks) count += task.vertex.operators.filter(operator => operator.states.length > 0).length

@@ -1,6 +1,6 @@
 /** State that goes on at another parallelism: max parallelism is the snapshot's (Flink K5), and every key finds its state. */
 import { expect, test } from 'vitest'
-import { job } from '../index.ts'
+import { job, monotonousTimestamps } from '../index.ts'
 import { collectSink } from '../connectors/console.ts'
 import { generatorSource } from '../connectors/datagen.ts'
 import { defaultJobConfig } from '../graph/config.ts'
@@ -47,4 +47,37 @@ test.each([
   expect(second.runner.maxParallelismOf(vertex)).toBe(max)
   expect(second.finish()).toBe('FINISHED')
   expect(difference(second.sink('out'), expected)).toEqual({ missing: [], unexpected: [] })
+})
+
+/** Each key sets one timer and keeps nothing else: all that a savepoint has of the operator is its timers. */
+const reminding = job('reminding', env => {
+  env.enableCheckpointing('500 ms')
+  env
+    .fromSource(generatorSource({ count: 2_000, ratePerSecond: 1_000, generate: index => index }), { timestamp: index => index, watermark: monotonousTimestamps() })
+    .keyBy(index => `k${index % 500}`)
+    .process<string>({
+      process(index, ctx) {
+        // Set twice for the first keys, at one time: a timer is there once.
+        if (index < 600) ctx.timers.registerEventTimeTimer(100_000 + (index % 500))
+      },
+      onTimer: (timestamp, ctx, out) => out.collect(`${ctx.key}@${timestamp}`),
+    })
+    .uid('counts')
+    .sinkTo(collectSink())
+    .uid('out')
+})
+
+test.each([[2, 5], [5, 2], [3, 90]])('timers alone, without declared state, go with their keys from parallelism %i to %i', (saved, restored) => {
+  const first = new EmbeddedJob(reminding, { parallelism: saved, config })
+  // Most timers are set before the savepoint, the others after it.
+  first.pass(1_100)
+  const savepointPath = first.stop()
+  expect(first.sink('out')).toEqual([])
+  const states = countsIn(first, savepointPath)?.states
+  expect(states).toEqual([{ name: '_timers/event', kind: 'keyed' }])
+
+  const second = new EmbeddedJob(reminding, { parallelism: restored, savepointPath, after: first, config })
+  expect(second.finish()).toBe('FINISHED')
+  const all = Array.from({ length: 500 }, (_, key) => `k${key}@${100_000 + key}`)
+  expect(difference(second.sink('out'), all)).toEqual({ missing: [], unexpected: [] })
 })

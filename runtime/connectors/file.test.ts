@@ -109,6 +109,10 @@ describe('formats', () => {
 
   test.for([
     ['a,1', '2 fields where there should be 4'],
+    ['a,1,true,0,b', '5 fields where there should be 4'],
+    ['"a",1,true,0,b', '5 fields where there should be 4'],
+    ['a,-,true,0', 'column n: "-" is not a number'],
+    ['a,1,true,1.5e300', 'column at: "1.5e300" is not a time'],
     ['a,x,true,0', 'column n: "x" is not a number'],
     ['a,,true,0', 'column n: "" is not a number'],
     ['a,1,yes,0', 'column ok: "yes" is not true or false'],
@@ -116,6 +120,14 @@ describe('formats', () => {
     ['"a,1,true,0', 'a quoted field does not end on its line'],
   ] as const)('csv refuses %j: %s', ([line, message]) => {
     expect(() => parse([line])).toThrowError(message)
+  })
+
+  test.for(['0', '-0', '7', '-12', '007', '+3', ' 4 ', '1.25', '-1e3', '0x10', '999999999999999', '9007199254740993', '-12345678901234567890', 'Infinity'])('csv reads the number %j as JavaScript does', text => {
+    expect(parse([`a,${text},true,0`, `"a",${text},true,0`]).map(({ n }) => n)).toEqual([Number(text), Number(text)])
+  })
+
+  test('csv reads times as numbers and as dates', () => {
+    expect(parse(['a,1,true,978307440000', 'a,1,true,-5', 'a,1,true,2001-01-01', 'a,1,true,2001-01-01 01:00:00+01:00']).map(({ at }) => at)).toEqual([978307440000, -5, 978307200000, 978307200000])
   })
 
   test.for([

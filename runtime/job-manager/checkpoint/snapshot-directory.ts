@@ -10,7 +10,7 @@ import type { JobGraph, JobOperator } from '../../graph/job-graph.ts'
 import type { SnapshotFile } from '../../protocol/slot.ts'
 import { disposeSnapshot } from '../../state/snapshot/dispose.ts'
 import { readSnapshot, writeManifest, type ManifestOperator, type ManifestState, type ManifestSubtask } from '../../state/snapshot/manifest.ts'
-import { SnapshotFileReader } from '../../state/snapshot/snapshot-file.ts'
+import { SnapshotFileReader, verifyInSlices, verifyLength } from '../../state/snapshot/snapshot-file.ts'
 import type { PendingSnapshot } from './checkpoint-coordinator.ts'
 import type { SnapshotContent, SnapshotOperator } from './restore-plan.ts'
 
@@ -62,16 +62,29 @@ export class SnapshotDirectory {
   }
 
   /**
-   * @param verify also read every file, and compare length and sha256
+   * The manifest; nothing is said about the files that it names.
+   *
    * @throws {FlinkError} SNAPSHOT_NOT_FOUND, SNAPSHOT_CORRUPT, SNAPSHOT_VERSION
    */
-  read(directory: string, verify: boolean): StoredSnapshot {
-    const { checkpointId, kind, jobName, triggeredAt, completedAt, operators, coordinators } = readSnapshot(this.#files, directory, verify)
+  read(directory: string): StoredSnapshot {
+    const { checkpointId, kind, jobName, triggeredAt, completedAt, operators, coordinators } = readSnapshot(this.#files, directory, false)
     const states = new Map(coordinators.map(({ operatorId, state }) => [operatorId, state]))
     return {
       checkpointId, kind, jobName, triggeredAt, completedAt, path: directory,
       operators: operators.map(operator => operatorOf(directory, operator, states.get(operator.id))),
     }
+  }
+
+  /**
+   * Looks whether every file is there, as long as it was, and, if `contents`, the same to the byte. Stops after each piece
+   * of a file and says how many bytes that was.
+   *
+   * @throws {FlinkError} SNAPSHOT_CORRUPT naming the file
+   */
+  *verify({ operators }: SnapshotContent, contents: boolean): Generator<number, void> {
+    const byPath = new Map(operators.flatMap(({ files }) => files.flatMap(file => (file === undefined ? [] : [[file.path, file] as const]))))
+    for (const file of byPath.values()) verifyLength(this.#files, file)
+    if (contents) for (const file of byPath.values()) yield* verifyInSlices(this.#files, file)
   }
 
   /** Removes the snapshot, its manifest first; nothing happens if it is not there. */

@@ -80,6 +80,9 @@ export class JobRunner {
   #startError: ErrorData | undefined
   #restore: RestorePlan | undefined
   #restoredFrom: CompletedCheckpoint | undefined
+  /** An attempt is being prepared: the snapshot is read in slices, and slots are asked for when it is found good. */
+  #search: ReturnType<JobSnapshots['restorePoint']> | undefined
+  #slotsWanted: number | undefined
   #announced = false
   #begun: { readonly id: number; readonly directory: string } | undefined
   #staleMessages = 0
@@ -251,9 +254,11 @@ export class JobRunner {
 
   tick(): void {
     this.#job({ kind: 'tick' })
+    if (this.#search) this.#prepareOn()
     if (!this.over) this.#checkpoint({ kind: 'tick' })
   }
   nextWakeAt(): Timestamp {
+    if (this.#search) return -Infinity
     return this.over ? Infinity : Math.min(this.#master.nextWakeAt(), this.#checkpoints.nextWakeAt())
   }
 
@@ -285,7 +290,9 @@ export class JobRunner {
       case 'prepareAttempt':
         return this.#prepare(command.attempt)
       case 'requestSlots':
-        return this.#ports.requestSlots(jobId, command.count)
+        if (this.#search) this.#slotsWanted = command.count
+        else this.#ports.requestSlots(jobId, command.count)
+        return
       case 'releaseSlots':
         return this.#ports.releaseSlots(jobId)
       case 'deploy':
@@ -299,6 +306,7 @@ export class JobRunner {
         return this.#checkpoint({ kind: 'taskStatus', task: command.task, status: command.status })
       }
       case 'attemptEnded':
+        this.#search = this.#slotsWanted = undefined
         this.#checkpoint({ kind: 'attemptEnded', reason: command.reason, over: command.over })
         this.#source({ kind: 'attemptEnded' })
         return this.#ports.host.send(jobId, { kind: 'stop' })
@@ -376,25 +384,41 @@ export class JobRunner {
 
   #prepare(attempt: number): void {
     this.#attempt = attempt
+    this.#restore = undefined
+    this.#restoredFrom = undefined
     try {
       this.#refuseHopelessStart()
-      this.#restore = undefined
-      this.#restoredFrom = undefined
-      const found = this.#snapshots.restorePoint(this.#checkpoints.restorePoints)
-      if (found) {
-        this.#restore = found.plan
-        this.#restoredFrom = found.checkpoint
-        this.#checkpoints.restoredFrom(found.checkpoint.id)
+    } catch (error) {
+      return this.#job({ kind: 'deployFailed', error: errorToData(error, 'STORAGE_FAILED') })
+    }
+    this.#search = this.#snapshots.restorePoint(this.#checkpoints.restorePoints)
+    this.#prepareOn()
+  }
+
+  /** One slice of the search; the next comes with the next tick. */
+  #prepareOn(): void {
+    try {
+      const found = this.#search?.next()
+      if (found?.done !== true) return
+      this.#search = undefined
+      if (found.value) {
+        this.#restore = found.value.plan
+        this.#restoredFrom = found.value.checkpoint
+        this.#checkpoints.restoredFrom(found.value.checkpoint.id)
       }
     } catch (error) {
+      this.#search = undefined
       return this.#job({ kind: 'deployFailed', error: errorToData(error, 'STORAGE_FAILED') })
     }
     this.#source({ kind: 'attemptPrepared' })
     const { jobId, submission: { bundlePath, projectDirectory, graph } } = this
     this.#ports.host.send(jobId, {
-      kind: 'start', jobId, attempt, bundlePath, projectDirectory, config: graph.config, graphHash: graph.hash,
+      kind: 'start', jobId, attempt: this.#attempt, bundlePath, projectDirectory, config: graph.config, graphHash: graph.hash,
       sources: this.#sourceOperators.map(source => ({ ...source, restored: this.#restore?.coordinators.get(source.operatorId) })),
     })
+    const slots = this.#slotsWanted
+    this.#slotsWanted = undefined
+    if (slots !== undefined) this.#ports.requestSlots(jobId, slots)
   }
 
   #refuseHopelessStart(): void {

@@ -222,10 +222,20 @@ export class SnapshotFileReader {
 
 /** @throws FlinkError SNAPSHOT_CORRUPT if the file is not there, or not as long, or not the same as when it was written. */
 export function verifyFile(files: FileSystem, file: SnapshotFile, createHasher: CreateHasher = sha256, name = shortName(file.path)): void {
+  for (const _ of verifyInSlices(files, file, createHasher, name));
+}
+
+/** @throws FlinkError SNAPSHOT_CORRUPT if the file is not there, or not as long. */
+export function verifyLength(files: FileSystem, file: SnapshotFile, name = shortName(file.path)): void {
   const stat = files.stat(file.path)
   if (stat === undefined) throw corrupt(name, 'the file is missing')
   if (stat.kind !== 'file') throw corrupt(name, 'it is not a file')
   if (stat.size !== file.bytes) throw corrupt(name, `it has ${stat.size} bytes instead of ${file.bytes}`)
+}
+
+/** Like `verifyFile`, for those who must not be held up: it stops after each piece and says how many bytes that was. */
+export function* verifyInSlices(files: FileSystem, file: SnapshotFile, createHasher: CreateHasher = sha256, name = shortName(file.path)): Generator<number, void> {
+  verifyLength(files, file, name)
   const handle = files.openRead(file.path)
   try {
     const hasher = createHasher()
@@ -234,6 +244,7 @@ export function verifyFile(files: FileSystem, file: SnapshotFile, createHasher: 
     for (let n = handle.read(buffer, 0); n > 0; n = handle.read(buffer, position)) {
       hasher.update(buffer.subarray(0, n))
       position += n
+      yield n
     }
     if (position !== file.bytes) throw corrupt(name, `it has ${position} bytes instead of ${file.bytes}`)
     if (hasher.digest('hex') !== file.sha256) throw corrupt(name, 'its sha256 does not match')

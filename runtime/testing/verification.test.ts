@@ -1,0 +1,79 @@
+/** Before an attempt starts, the snapshot is looked at; whatever its size, the JobManager goes on answering meanwhile. */
+import { expect, test } from 'vitest'
+import { job } from '../index.ts'
+import { collectSink } from '../connectors/console.ts'
+import { generatorSource } from '../connectors/datagen.ts'
+import { defaultJobConfig } from '../graph/config.ts'
+import { readAll } from '../state/snapshot/durable-file.ts'
+import { EmbeddedJob } from './embedded-job.ts'
+
+const megabyte = 'x'.repeat(1 << 20)
+const hoarding = (records: number) =>
+  job('hoarding', env => {
+    env.enableCheckpointing('1 s')
+    env
+      .fromSource(generatorSource({ ratePerSecond: records, generate: index => index % records }))
+      .keyBy(index => index)
+      .map(index => ({ index, text: megabyte }))
+      .keyBy('index')
+      .reduce(a => a)
+      .filter(() => false)
+      .sinkTo(collectSink())
+  })
+
+function damage({ files }: EmbeddedJob, directory: string): string {
+  const path = files.list(directory).filter(name => name.endsWith('.snapshot')).map(name => `${directory}/${name}`).sort((a, b) => (files.stat(b)?.size ?? 0) - (files.stat(a)?.size ?? 0))[0] as string
+  const bytes = readAll(files, path)
+  const at = bytes.length >> 1
+  bytes[at] = (bytes[at] as number) ^ 1
+  files.remove(path)
+  const file = files.create(path)
+  file.write(bytes)
+  file.close()
+  return path
+}
+
+test("a person's savepoint is verified in slices of some 32 MB before anything is deployed", () => {
+  const first = new EmbeddedJob(hoarding(100), { parallelism: 1 })
+  first.pass(2_500)
+  const savepointPath = first.stop()
+  const second = new EmbeddedJob(hoarding(100), { parallelism: 1, savepointPath, after: first })
+  // The disk is read a megabyte at a time.
+  let most = 0
+  let slices = 0
+  while (second.runner.status === 'CREATED') {
+    const before = second.files.calls
+    expect(second.time.step()).toBe(true)
+    const calls = second.files.calls - before
+    most = Math.max(most, calls)
+    if (calls > 20) slices++
+  }
+  expect(second.runner.status).toBe('RUNNING')
+  expect(slices).toBeGreaterThanOrEqual(2)
+  expect(most).toBeLessThan(50)
+  second.cluster.jobManager?.cancel(second.jobId)
+  expect(second.finish()).toBe('CANCELED')
+  // A job that is cancelled meanwhile does not go on with it.
+  const third = new EmbeddedJob(hoarding(100), { parallelism: 1, savepointPath, after: first })
+  third.cluster.jobManager?.cancel(third.jobId)
+  expect(third.finish()).toBe('CANCELED')
+  expect(third.all('taskStatus')).toEqual([])
+
+  damage(first, savepointPath)
+  const refused = new EmbeddedJob(hoarding(100), { parallelism: 1, savepointPath, after: first })
+  expect(refused.finish()).toBe('FAILED')
+  expect(refused.runner.error).toMatchObject({ code: 'SNAPSHOT_CORRUPT' })
+  expect(refused.all('taskStatus')).toEqual([])
+})
+
+test.each([[1, 'FAILED'], [3, 'RUNNING']] as const)('after a failure, with %i checkpoints retained and the last one damaged, the job is %s', (retained, status) => {
+  const config = { checkpointing: { ...defaultJobConfig.checkpointing, retained } }
+  const run = new EmbeddedJob(hoarding(3), { parallelism: 1, config })
+  run.until('some checkpoints', () => run.all('checkpointCompleted').length >= 3)
+  const path = damage(run, run.all('checkpointCompleted').at(-1)?.path as string)
+  run.cluster.killTaskManager(0)
+  run.until('the end of the attempt', () => run.all('jobRestored').length > 0 || run.runner.over)
+  expect(run.runner.status).toBe(status)
+  if (status === 'FAILED') expect(run.runner.error).toMatchObject({ code: 'SNAPSHOT_CORRUPT', message: expect.stringContaining(path.split('/').at(-1) as string) })
+  else expect(run.all('jobRestored').at(-1)?.checkpointId).toBe(run.all('checkpointCompleted').at(-2)?.checkpointId)
+})

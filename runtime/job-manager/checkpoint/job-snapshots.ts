@@ -56,7 +56,7 @@ export class JobSnapshots {
    * All bytes are read only where that changes what happens: there is an older checkpoint to fall back on, or a person
    * named the snapshot and is told before anything runs. Otherwise the slots, which verify what they read, say the same.
    *
-   * @throws {FlinkError} of the last one when there is no other, or at once when the snapshot does not fit the job
+   * @throws {FlinkError} from `next()`: of the last one when there is no other, or at once when the snapshot does not fit the job
    */
   *restorePoint(points: readonly CompletedCheckpoint[]): Generator<undefined, RestorePoint | undefined> {
     for (const [index, checkpoint] of points.entries()) {

@@ -199,7 +199,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   core: [],
   graph: ['api'],
   api: ['graph', 'connectors'],
-  connectors: ['api'],
+  connectors: ['api', 'codec'],
   protocol: ['graph', 'metrics'],
   metrics: ['graph', 'protocol'],
   codec: ['protocol'],

@@ -25,7 +25,7 @@ export const maxFusedOperators = 10
 
 /** `label` names the segment in stack traces and profiles. */
 export function generateProgram(rows: readonly RowOperator[], out: Output, fail: Fail, label: string): RowProgram {
-  // oxlint-disable-next-line no-implied-eval -- the point of this file; `canGenerate` says whether it is allowed
+  // oxlint-disable-next-line no-implied-eval -- the point of this file; `canGenerate` (codec/) says whether it is allowed
   const create = new Function('rows', 'out', 'fail', 'NO_TIMESTAMP', programText(rows, label)) as (
     rows: readonly RowOperator[],
     out: Output,
@@ -33,20 +33,6 @@ export function generateProgram(rows: readonly RowOperator[], out: Output, fail:
     none: number,
   ) => RowProgram
   return create(rows, out, fail, NO_TIMESTAMP)
-}
-
-let allowed: boolean | undefined
-/** Whether this process may compile code from text (`--disallow-code-generation-from-strings` forbids it). */
-export function canGenerate(): boolean {
-  if (allowed === undefined) {
-    try {
-      // oxlint-disable-next-line no-implied-eval
-      allowed = new Function('return true')() === true
-    } catch {
-      allowed = false
-    }
-  }
-  return allowed
 }
 
 /** Exported for its test. */

@@ -6,6 +6,7 @@
 import type { Batch } from '../../core/batch.ts'
 import { assert } from '../../core/assert.ts'
 import { MAX_TIMESTAMP, type Timestamp } from '../../core/time.ts'
+import { canGenerate } from '../../codec/code-generation.ts'
 import type { JobOperator } from '../../graph/job-graph.ts'
 import type { OperatorTransformation } from '../../graph/transformation.ts'
 import type { ChainContext } from '../chain.ts'
@@ -16,7 +17,7 @@ import { Ticker } from '../ticker.ts'
 import { blameOf, invalidTimestamp, userError, type Blame } from '../user-error.ts'
 import { WatermarkTracker } from '../watermark-tracker.ts'
 import { composeProgram } from './compose.ts'
-import { canGenerate, generateProgram } from './generate.ts'
+import { generateProgram } from './generate.ts'
 import type { RowOperator, RowProgram } from './row-operator.ts'
 
 export interface SegmentMember {
@@ -55,7 +56,7 @@ export class Segment implements Operator {
     this.#rows = members.map((member, at) => this.#row(member, at, context, blames[at] as Blame, now))
     const fail = (error: unknown, at: number) => (at < 0 ? error : userError(error, blames[at] as Blame))
     this.#program =
-      context.exchange.fusion && canGenerate()
+      context.exchange.fusion && canGenerate
         ? generateProgram(this.#rows, this.#last.main, fail, members.map(member => member.operator.name).join(' -> '))
         : composeProgram(this.#rows, this.#last.main, fail)
     this.#ticker = this.#rows.some(row => row.kind === 'timestamps') ? new Ticker(context.autoWatermarkInterval, now) : undefined

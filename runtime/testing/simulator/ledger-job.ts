@@ -18,7 +18,7 @@ export interface Entry {
 }
 
 export const projectDirectory = '/project'
-export const inputFile = (file: number) => `${projectDirectory}/in/${file}.jsonl`
+const inputFile = (file: number) => `${projectDirectory}/in/${file}.jsonl`
 /** The key of a record at an exchange. */
 export const keyOf = (id: number, exchange: number, keys: number) => (id * (2 * exchange + 1) + exchange) % keys
 

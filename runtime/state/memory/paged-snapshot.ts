@@ -2,10 +2,13 @@
  * A snapshot under way: visits the pages that existed when it began, by state and key group, and takes those that were
  * written early because somebody was about to change them (`Pager.copy`). Sections are gathered per (state, key group)
  * until they make a block worth its frame.
+ *
+ * Pages are looked up when their key group's turn comes, not at the barrier, where all records wait: what has been split
+ * or dropped since was written then, and what is new says so by its epoch.
  */
 import type { SnapshotRun, SnapshotSink } from '../../operators/keyed-state.ts'
 import { pagesOf } from './page.ts'
-import type { Page, TableInfo } from './page.ts'
+import type { Page, Root, TableInfo } from './page.ts'
 import type { Pager } from './pager.ts'
 import { joinBlock } from './section.ts'
 import type { Table } from './table.ts'
@@ -18,34 +21,38 @@ const pageCost = 4
 export class PagedSnapshot implements SnapshotRun {
   readonly #pager: Pager
   readonly #sink: SnapshotSink
-  readonly #work: readonly PageList[]
+  readonly #work: readonly Part[]
   readonly #pending = new Map<TableInfo, (PendingBlock | undefined)[]>()
-  #list = 0
+  #part = 0
+  /** Of the part that is being written. */
+  #pages: Page[] | undefined
   #page = 0
   #done = false
 
   constructor(pager: Pager, tables: Iterable<Table>, sink: SnapshotSink) {
     this.#pager = pager
     this.#sink = sink
-    this.#work = pagesByKeyGroup(tables)
+    this.#work = parts(tables)
     pager.startSnapshot(this)
   }
 
   step(budget: number): boolean {
     while (!this.#done) {
-      const list = this.#work[this.#list]
-      if (list === undefined) {
+      const part = this.#work[this.#part]
+      if (part === undefined) {
         this.#finish()
         break
       }
-      while (this.#page < list.pages.length) {
+      const pages = (this.#pages ??= part.roots.flatMap(root => [...pagesOf(root)]))
+      while (this.#page < pages.length) {
         if (budget <= 0) return false
-        const page = list.pages[this.#page++] as Page
+        const page = pages[this.#page++] as Page
         budget -= page.count + pageCost
         this.#pager.copy(page)
       }
-      this.#flush(list.table, list.keyGroup)
-      this.#list++
+      this.#flush(part.table, part.keyGroup)
+      this.#part++
+      this.#pages = undefined
       this.#page = 0
     }
     return true
@@ -85,23 +92,21 @@ interface PendingBlock {
   bytes: number
 }
 
-interface PageList {
+/** What becomes blocks of one (state, key group). */
+interface Part {
   readonly table: TableInfo
   readonly keyGroup: number
-  readonly pages: readonly Page[]
+  readonly roots: readonly Root[]
 }
 
-function pagesByKeyGroup(tables: Iterable<Table>): PageList[] {
-  const lists: PageList[] = []
+function parts(tables: Iterable<Table>): Part[] {
+  const all: Part[] = []
   for (const table of tables) {
-    const pages: (Page[] | undefined)[] = []
-    for (const root of table.allRoots()) {
-      const list = (pages[root.keyGroup] ??= [])
-      for (const page of pagesOf(root)) list.push(page)
-    }
-    pages.forEach((list, keyGroup) => {
-      if (list !== undefined) lists.push({ table: table.info, keyGroup, pages: list })
+    const roots: (Root[] | undefined)[] = []
+    for (const root of table.allRoots()) (roots[root.keyGroup] ??= []).push(root)
+    roots.forEach((list, keyGroup) => {
+      if (list !== undefined) all.push({ table: table.info, keyGroup, roots: list })
     })
   }
-  return lists
+  return all
 }

@@ -199,6 +199,8 @@ export class Pager {
         this.#hand++
       } else if (page.count > page.root.table.pageLimit * 2 && page.splitAbove <= largestPage) {
         this.#removeAtHand()
+        // Before it is split, or each half would be written to a running snapshot once more.
+        this.copy(page)
         // The halves come to the end of the ring; they go when the hand finds them.
         splitPage(page, this)
       } else {

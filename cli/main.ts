@@ -3,7 +3,7 @@
  * loaded; oclif then parses, and whatever goes wrong anywhere comes back here to be told once.
  */
 import { enableCompileCache } from 'node:module'
-import { FlinkError } from '../runtime/core/errors.ts'
+import { errorTable, exitCodes, FlinkError } from '../runtime/core/errors.ts'
 import { packageDirectory, packageManifest } from './bundle/installation.ts'
 import { didYouMean } from '../runtime/core/did-you-mean.ts'
 
@@ -12,7 +12,9 @@ export async function main(argv: readonly string[]): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0)
-      throw error
+      // A full disk behind `> file`: nothing more can be told there, and a job whose output is lost must not go on.
+      if (stream === process.stdout) process.stderr.write(`error FTS-${errorTable.DISK_FULL.number}: standard output cannot be written: ${error.message}\n`)
+      process.exit(exitCodes.environment)
     })
   }
   const own = beforeJobArguments(argv)

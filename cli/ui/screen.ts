@@ -221,7 +221,7 @@ export function drawSummary(view: ClusterView, now: number, paint: Paint): strin
   const sources = job.vertices.filter(vertex => vertex.source).map(summariseVertex)
   const records = sources.reduce((sum, source) => sum + source.recordsIn, 0)
   const { completed, failed, lastSavepoint, last } = job.checkpoints
-  lines.push(`${formatCount(records)} records from ${sources.length} ${sources.length === 1 ? 'source' : 'sources'}, ${completed} ${completed === 1 ? 'checkpoint' : 'checkpoints'}${failed > 0 ? `, ${failed} failed` : ''}`)
+  lines.push(`${formatCount(records)} ${records === 1 ? 'record' : 'records'} from ${sources.length} ${sources.length === 1 ? 'source' : 'sources'}, ${completed} ${completed === 1 ? 'checkpoint' : 'checkpoints'}${failed > 0 ? `, ${failed} failed` : ''}`)
   if (lastSavepoint !== undefined) lines.push(`savepoint: ${sanitiseLine(lastSavepoint)}`)
   // Only the checkpoints of a job that failed outlive it.
   if (job.status === 'FAILED' && last?.kind === 'checkpoint') lines.push(`last checkpoint: ${sanitiseLine(last.path)}`)

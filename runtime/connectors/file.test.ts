@@ -1,7 +1,7 @@
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import type { ReaderContext, Source, WriterContext } from '../api/connector.ts'
 import type { FlinkError } from '../core/errors.ts'
 import { seededRandom } from '../core/random.ts'
@@ -10,7 +10,15 @@ import { MemoryFiles } from '../testing/memory-files.ts'
 import { csv, fileSink, fileSource, json, text } from './file.ts'
 import { resolvePath } from './paths.ts'
 
-const newDirectory = () => mkdtempSync(join(tmpdir(), 'flink-ts-files-'))
+const directories: string[] = []
+function newDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'flink-ts-files-'))
+  directories.push(directory)
+  return directory
+}
+afterAll(() => {
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true })
+})
 
 /** Reads a source as `parallelism` readers do; every `snapshotEvery` polls all readers are thrown away and restored at another parallelism. */
 function readAll<T, Split>(source: Source<T, Split, Split[]>, directory: string, parallelism: number, options: { seed?: number; restoreAt?: readonly number[] } = {}): T[] {

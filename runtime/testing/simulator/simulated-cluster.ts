@@ -45,7 +45,8 @@ export interface Delays {
   control(connection: number): number
   /** Between the data sockets of two slots. */
   data(from: string, to: string): number
-  turn(): number
+  /** Of the slot with this data socket. */
+  turn(slot: string): number
   restart(): number
 }
 export const noDelays: Delays = { control: () => 0, data: () => 0, turn: () => 0, restart: () => 0 }
@@ -229,14 +230,13 @@ class TaskManagerProcess {
       network,
       files,
       random,
-      turnTime: () => delays.turn(),
       evaluate: (deployment: { bundlePath: string; config: JobConfig }, told: Told) => evaluate(deployment.bundlePath, deployment.config, told),
       faults: { noAlignment: bugs?.noAlignment ?? false, noSupersede: bugs?.noSupersede ?? false },
       snapshotByReference: bugs?.snapshotByReference ?? false,
     }
     const slotSockets = Array.from({ length: slotsPerTaskManager }, (_, index) => `${id}/${index}`)
     this.#stalledUntil = slotSockets.map(() => 0)
-    this.#slots = slotSockets.map((socket, index) => new SimulatedSlot({ ...world, stalledUntil: () => this.#stalledUntil[index] as number }, socket))
+    this.#slots = slotSockets.map((socket, index) => new SimulatedSlot({ ...world, turnTime: () => delays.turn(socket), stalledUntil: () => this.#stalledUntil[index] as number }, socket))
     this.taskManager = new TaskManager(
       { clusterId, token, id, pid: 0, slotSockets, cancelGraceMs: 10_000 },
       {

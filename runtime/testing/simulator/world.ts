@@ -57,15 +57,17 @@ export type Fault = { readonly at: number } & (
 )
 
 export function drawWorld(random: Random): World {
-  const faultsEnd = 200 + random.int(1300)
-  const taskManagers = 1 + random.int(3)
   // Checkpoints one upon the other over a slow network: they expire while their barriers are still on the way.
   const hurried = random.chance(0.35)
+  const faultsEnd = hurried ? 800 + random.int(600) : 200 + random.int(1300)
   const exchanges = hurried ? 2 + random.int(2) : random.pick([1, 1, 2])
   const ownSlots = random.chance(hurried ? 0.8 : 0.3)
   const rescale = random.chance(0.25)
   const parallelisms = Array.from({ length: rescale ? 2 : 1 }, () => (hurried ? 2 : 1) + random.int(hurried ? 2 : 4))
   const groups = ownSlots ? exchanges + 1 : 1
+  const slots = Math.max(...parallelisms) * groups
+  // Each slot in a process of its own hears from the JobManager at a time of its own.
+  const taskManagers = random.chance(hurried ? 0.7 : 0.1) ? slots : 1 + random.int(Math.min(3, slots))
   const job: LedgerShape = {
     records: 60 + random.int(150),
     files: 1 + random.int(5),
@@ -73,7 +75,7 @@ export function drawWorld(random: Random): World {
     ownSlots,
     checkpointInterval: hurried ? 20 + random.int(40) : 30 + random.int(200),
   }
-  const times = <F>(probability: number, most: number, draw: () => F): F[] => (random.chance(probability) ? Array.from({ length: 1 + random.int(most) }, draw) : [])
+  const times = <F>(probability: number, most: number, draw: () => F): F[] => (random.chance(hurried ? probability / 3 : probability) ? Array.from({ length: 1 + random.int(most) }, draw) : [])
   const at = () => random.int(faultsEnd)
   const index = () => random.int(taskManagers)
   // What lasts ends with the faults.
@@ -81,8 +83,8 @@ export function drawWorld(random: Random): World {
     const begin = at()
     return { at: begin, millis: Math.min(least + random.int(most - least), faultsEnd - begin) }
   }
-  const checkpointTimeout = hurried ? 120 + random.int(150) : random.chance(0.3) ? 100 + random.int(300) : 600_000
-  const slotsPerTaskManager = Math.ceil((Math.max(...parallelisms) * groups) / taskManagers)
+  const checkpointTimeout = hurried ? 60 + random.int(120) : random.chance(0.3) ? 100 + random.int(300) : 600_000
+  const slotsPerTaskManager = Math.ceil(slots / taskManagers)
   const ends: readonly (readonly ConnectionEnd[])[] = [['JobManager'], ['TaskManager'], ['JobManager', 'TaskManager']]
   const faults: Fault[] = [
     ...times(0.6, 3, (): Fault => ({ kind: 'killTaskManager', at: at(), index: index() })),
@@ -90,7 +92,7 @@ export function drawWorld(random: Random): World {
     ...times(0.08, 1, (): Fault => ({ kind: 'powerOff', at: at() })),
     ...times(0.4, 4, (): Fault => ({ kind: 'stall', index: index(), slot: 'all', ...lasting(50, 650) })),
     // One slot stands still until about when a checkpoint expires: its neighbours have passed the barrier on, it has not.
-    ...times(hurried ? 0.9 : 0.2, 8, (): Fault => ({ kind: 'stall', index: index(), slot: random.int(slotsPerTaskManager), ...lasting(100, Math.min(checkpointTimeout, 400) + 60) })),
+    ...times(0.2, 8, (): Fault => ({ kind: 'stall', index: index(), slot: random.int(slotsPerTaskManager), ...lasting(40, Math.min(checkpointTimeout, 400) + 60) })),
     ...times(0.25, 2, (): Fault => ({ kind: 'freeze', index: index(), ...lasting(20, 700) })),
     ...times(0.2, 2, (): Fault => ({ kind: 'cut', index: index(), ends: random.pick(ends), ...lasting(20, 700) })),
     ...times(0.2, 3, (): Fault => ({ kind: 'storageError', at: at(), call: 1 + random.int(100) })),
@@ -98,7 +100,7 @@ export function drawWorld(random: Random): World {
     ...times(0.2, 2, (): Fault => ({ kind: 'savepoint', at: at() })),
     ...(rescale ? [{ kind: 'rescale' as const, at: at() }] : []),
   ].sort((a, b) => a.at - b.at)
-  const slow = drawDelays(random, hurried)
+  const slow = drawDelays(random, hurried, taskManagers, slotsPerTaskManager)
   const heartbeatInterval = 50 + random.int(100)
   const world = {
     job,
@@ -119,34 +121,38 @@ export function drawWorld(random: Random): World {
   return { ...world, description: describe(world, slow.description) }
 }
 
-/** How slow the links and the machines are, each on its own. */
-function drawDelays(random: Random, hurried: boolean): { delays(calm: () => boolean): Delays; readonly description: string } {
+/** How slow the links and the machines are. One process may hear the JobManager late, and one slot may be slow: others run ahead of them. */
+function drawDelays(random: Random, hurried: boolean, taskManagers: number, slotsPerTaskManager: number): { delays(calm: () => boolean): Delays; readonly description: string } {
   const dice = random.fork('delays')
   const links = random.int(1_000_000)
-  const none = { share: 0, most: 0 }
-  const control = random.pick([1, 3, 30])
-  const slowControl = random.chance(hurried ? 0.9 : 0.3) ? { share: 0.4, most: random.pick([60, 120]) } : none
+  const often = hurried ? 0.9 : 0.3
+  const slower = (choices: readonly number[], usual: number) => (random.chance(often) ? random.pick(choices) : usual)
+  const control = random.pick([1, 3, hurried ? 3 : 30])
+  const slowControl = slower([60, 120], control)
+  const slowConnection = random.int(taskManagers)
   const data = random.pick([1, 4, hurried ? 15 : 40])
-  const slowData = random.chance(hurried ? 0.9 : 0.3) ? { share: 0.2, most: random.pick([60, 300]) } : none
+  const slowData = slower(hurried ? [30, 100] : [60, 300], data)
   const turn = random.pick([1, 8])
+  const slowTurn = slower(hurried ? [120, 240] : [60, 150], turn)
+  const slowSlot = `-${random.int(taskManagers)}/${random.int(slotsPerTaskManager)}`
   const restart = random.pick([5, 200])
   const delays = (calm: () => boolean): Delays => {
-    const slowest = new Map<string, number>()
-    const mostOf = (link: string, usual: number, slow: { readonly share: number; readonly most: number }) => {
-      let most = slowest.get(link)
-      if (most === undefined) slowest.set(link, (most = seededRandom(links).fork(link).chance(slow.share) ? slow.most : usual))
-      return most
+    const slowLinks = new Map<string, boolean>()
+    const isSlow = (link: string) => {
+      let slow = slowLinks.get(link)
+      if (slow === undefined) slowLinks.set(link, (slow = seededRandom(links).fork(link).chance(0.2)))
+      return slow
     }
     const upTo = (most: number) => dice.next() * (calm() ? 1 : most)
     return {
-      control: connection => upTo(mostOf(`control ${connection}`, control, slowControl)),
-      data: (from, to) => upTo(mostOf(`${from} ${to}`, data, slowData)),
-      turn: () => upTo(turn),
+      control: connection => upTo(connection % taskManagers === slowConnection ? slowControl : control),
+      data: (from, to) => upTo(isSlow(`${from} ${to}`) ? slowData : data),
+      // A process that takes the place of another is counted on.
+      turn: slot => upTo(slot.replace(/\d+(?=\/)/, number => String(Number(number) % taskManagers)).endsWith(slowSlot) ? slowTurn : turn),
       restart: () => upTo(restart),
     }
   }
-  const some = ({ share, most }: { readonly share: number; readonly most: number }) => (share === 0 ? '' : ` (one link in ${1 / share} up to ${most} ms)`)
-  const description = `control up to ${control} ms${some(slowControl)}, data up to ${data} ms${some(slowData)}, turns up to ${turn} ms, restarts up to ${restart} ms`
+  const description = `control up to ${control} ms (one connection ${slowControl}), data up to ${data} ms (one link in 5 ${slowData}), turns up to ${turn} ms (slot ${slowSlot} ${slowTurn}), restarts up to ${restart} ms`
   return { delays, description }
 }
 

@@ -88,10 +88,12 @@ export class JobSnapshots {
     ensureDirectory(this.#files, directory)
   }
 
-  /** Removes what a JobManager that was killed left: snapshots under way, and those it was about to remove. */
+  /** Removes what a JobManager that was killed left: snapshots under way, and those it was about to remove. Best effort, like all removing. */
   sweep(keep: readonly CompletedCheckpoint[]): void {
     const kept = new Set(keep.map(({ path }) => path))
-    for (const name of this.#files.list(this.directory)) if (!kept.has(`${this.directory}/${name}`)) this.discard(`${this.directory}/${name}`)
+    this.#remove(this.directory, () => {
+      for (const name of this.#files.list(this.directory)) if (!kept.has(`${this.directory}/${name}`)) this.discard(`${this.directory}/${name}`)
+    })
   }
 
   write(directory: string, snapshot: SnapshotToWrite): number {

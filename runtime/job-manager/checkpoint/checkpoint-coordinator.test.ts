@@ -42,6 +42,8 @@ function events(line: string): CheckpointEvent[] {
       return [{ kind: 'acknowledge', task: Number(second), checkpointId, file: file(Number(second)), timings }]
     case 'acks':
       return [0, 1, 2, 3].flatMap(task => events(`ack ${task} #${checkpointId}`))
+    case 'full':
+      return [{ kind: 'decline', task: Number(second), checkpointId, error: { code: 'DISK_FULL', message: 'no space left' } }]
     case 'decline':
       return [{ kind: 'decline', task: Number(second), checkpointId, error }]
     case 'state':
@@ -175,6 +177,13 @@ describe('C8: failures', () => {
     expect(at(3001, 'decline 0 #3')).toEqual(['aborted #3: no'])
     at(4000, 'tick')
     expect(at(4001, 'decline 0 #4')).toEqual(['aborted #4: no', 'fail CHECKPOINT_FAILED: 2 checkpoints failed in a row; the last: no'])
+  })
+
+  test('a full disk fails the job under its own name', () => {
+    const { at } = coordinator()
+    at(0, 'start', 'run')
+    at(1000, 'tick', 'state #1')
+    expect(at(1001, 'full 0 #1')).toEqual(['aborted #1: no space left', 'fail DISK_FULL: no space left'])
   })
 
   test('one that takes too long expires and the next begins; its late acknowledgements mean nothing', () => {

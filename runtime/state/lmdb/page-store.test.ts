@@ -6,6 +6,7 @@ import { Page, Root, TableInfo } from '../memory/page.ts'
 import { openEnvironment } from './environment.ts'
 import type { Environment } from './environment.ts'
 import { LmdbPageStore } from './page-store.ts'
+import { storageError } from './storage-error.ts'
 
 let directory: string
 beforeEach(() => {
@@ -109,4 +110,15 @@ test.each([
   expect(() => store.check()).toThrow(expect.objectContaining({ code }))
   expect(store.read(page)).toEqual(blob('precious'))
   store.close()
+})
+
+test.each([
+  [{ code: 'ENOSPC' }, 'DISK_FULL'],
+  [{ code: 28 }, 'DISK_FULL'],
+  [Object.assign(new Error('Input/output error'), { code: 5 }), 'DISK_FULL'],
+  // lmdb's own words, before it says why.
+  [new Error('Commit failed (see commitError for details)'), 'DISK_FULL'],
+  [Object.assign(new Error('Permission denied'), { code: 13 }), 'STORAGE_FAILED'],
+])('what lmdb reports as %o is %s', (error, code) => {
+  expect(storageError(error, 'cannot move keyed state to disk')).toMatchObject({ code })
 })

@@ -37,8 +37,8 @@ export interface ChannelOwner {
 
 /** Elements that may wait for credit before the task is held. */
 export const maxWaiting = 2
-/** One call into user code may emit without end; beyond this many batches the task fails. */
-const waitingBound = 65_536
+/** One call into user code may emit without end; beyond so many records the task fails. */
+const waitingRecords = 2 ** 25
 
 export class OutputChannel {
   readonly number: number
@@ -47,7 +47,7 @@ export class OutputChannel {
   readonly #link: ChannelLink
   readonly #owner: ChannelOwner
   readonly #batchSize: number
-  readonly #waiting = new RingBuffer<StreamElement>(waitingBound)
+  readonly #waiting: RingBuffer<StreamElement>
   /** Frames of the element that was sent last, before everything in `#waiting`. */
   #rest: readonly Uint8Array[] = noFrames
   #credit: number
@@ -64,6 +64,8 @@ export class OutputChannel {
     this.#link = link
     this.#owner = owner
     this.#batchSize = batchSize
+    // In records, so that a job does not fail at one size of batches and run at another.
+    this.#waiting = new RingBuffer(Math.ceil(waitingRecords / batchSize))
     this.#limit = batchSize
     this.#credit = credits
     this.#batch = createBatch(batchSize)

@@ -16,7 +16,7 @@ const farthest = 64
 
 export class Entries {
   size = 0
-  /** Threes of hash, key and value; a hash of undefined is a free slot. */
+  /** Threes of hash, key and value; in a free slot the key is undefined, and the hash a number, so that comparing stays cheap. */
   #data: unknown[] = []
   /** Slots - 1; 0: `#data` has no free slots and no order. */
   #mask = 0
@@ -35,9 +35,8 @@ export class Entries {
     }
     for (let slot = slotOf(hash, this.#shift); ; slot = (slot + 1) & mask) {
       const at = slot * 3
-      const found = data[at]
-      if (found === hash && same(data[at + 1], key)) return at
-      if (found === undefined) return -1
+      if (data[at] === hash && same(data[at + 1], key)) return at
+      if (data[at + 1] === undefined) return -1
     }
   }
 
@@ -99,18 +98,20 @@ export class Entries {
   #column(offset: number): unknown[] {
     const data = this.#data
     const column: unknown[] = []
-    for (let at = 0; at < data.length; at += 3) if (data[at] !== undefined) column.push(data[at + offset])
+    for (let at = 0; at < data.length; at += 3) if (data[at + 1] !== undefined) column.push(data[at + offset])
     return column
   }
 
   /** Gives every entry a slot. */
   #spread(slots: number): void {
     const old = this.#data
-    this.#data = new Array<unknown>(slots * 3).fill(undefined)
+    const data = new Array<unknown>(slots * 3).fill(undefined)
+    for (let at = 0; at < data.length; at += 3) data[at] = 0
+    this.#data = data
     this.#mask = slots - 1
     this.#shift = Math.clz32(slots) + 1
     for (let at = 0; at < old.length; at += 3) {
-      if (old[at] !== undefined && !this.#put(old[at] as number, old[at + 1] as CanonicalKey, old[at + 2])) {
+      if (old[at + 1] !== undefined && !this.#put(old[at] as number, old[at + 1] as CanonicalKey, old[at + 2])) {
         this.#data = old
         return this.#useMap()
       }
@@ -121,7 +122,7 @@ export class Entries {
   #put(hash: number, key: CanonicalKey, value: unknown): boolean {
     const data = this.#data
     let slot = slotOf(hash, this.#shift)
-    for (let steps = 0; data[slot * 3] !== undefined; steps++) {
+    for (let steps = 0; data[slot * 3 + 1] !== undefined; steps++) {
       if (steps === farthest) {
         this.#useMap()
         return false
@@ -158,13 +159,15 @@ export class Entries {
     const data = this.#data
     const mask = this.#mask
     let gap = position / 3
-    for (let slot = (gap + 1) & mask; data[slot * 3] !== undefined; slot = (slot + 1) & mask) {
+    for (let slot = (gap + 1) & mask; data[slot * 3 + 1] !== undefined; slot = (slot + 1) & mask) {
       const distance = (slot - slotOf(data[slot * 3] as number, this.#shift)) & mask
       if (distance < ((slot - gap) & mask)) continue
       data.copyWithin(gap * 3, slot * 3, slot * 3 + 3)
       gap = slot
     }
-    data.fill(undefined, gap * 3, gap * 3 + 3)
+    data[gap * 3] = 0
+    data[gap * 3 + 1] = undefined
+    data[gap * 3 + 2] = undefined
   }
 }
 

@@ -23,16 +23,16 @@ test('the same seed is the same life, to the last event', { timeout: 600_000 }, 
 })
 
 describe('planted bugs are found', () => {
-  test.for<[keyof PlantedBugs, number]>([
-    ['noAlignment', 50],
-    ['snapshotByReference', 50],
-    ['commitOnlyNotified', 50],
-    ['notifyBeforeDurable', 100],
-    ['noFencing', 500],
-    ['noSupersede', 500],
-  ])('%s within %i seeds', { timeout: 600_000 }, ([bug, most]) => {
-    let found: number | undefined
-    for (let seed = 1; seed <= most && found === undefined; seed++) if (told(seed, { [bug]: true }).length > 0) found = seed
+  // The seed that found it last is tried first: the rare ones would take a minute otherwise.
+  test.for<[keyof PlantedBugs, number, number]>([
+    ['noAlignment', 50, 1],
+    ['snapshotByReference', 50, 1],
+    ['commitOnlyNotified', 50, 1],
+    ['notifyBeforeDurable', 100, 1],
+    ['noFencing', 500, 206],
+    ['noSupersede', 500, 173],
+  ])('%s within %i seeds', { timeout: 600_000 }, ([bug, most, first]) => {
+    const found = [first, ...Array.from({ length: most }, (_, index) => index + 1)].find(seed => told(seed, { [bug]: true }).length > 0)
     console.log(`${bug}: found by seed ${found}`)
     expect(found).toBeDefined()
   })

@@ -143,12 +143,18 @@ function drawDelays(random: Random, hurried: boolean, taskManagers: number, slot
       if (slow === undefined) slowLinks.set(link, (slow = seededRandom(links).fork(link).chance(0.2)))
       return slow
     }
+    const slowSlots = new Map<string, boolean>()
+    // Whoever takes the place of a process is as slow as that one was.
+    const isSlowSlot = (slot: string) => {
+      let slow = slowSlots.get(slot)
+      if (slow === undefined) slowSlots.set(slot, (slow = slot.replace(/\d+(?=\/)/, number => String(Number(number) % taskManagers)).endsWith(slowSlot)))
+      return slow
+    }
     const upTo = (most: number) => dice.next() * (calm() ? 1 : most)
     return {
       control: connection => upTo(connection % taskManagers === slowConnection ? slowControl : control),
       data: (from, to) => upTo(isSlow(`${from} ${to}`) ? slowData : data),
-      // A process that takes the place of another is counted on.
-      turn: slot => upTo(slot.replace(/\d+(?=\/)/, number => String(Number(number) % taskManagers)).endsWith(slowSlot) ? slowTurn : turn),
+      turn: slot => upTo(isSlowSlot(slot) ? slowTurn : turn),
       restart: () => upTo(restart),
     }
   }

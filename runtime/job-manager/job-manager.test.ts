@@ -131,6 +131,27 @@ describe('failover', () => {
     expect(a.last('trigger')?.barrier.checkpointId).toBe(4)
   })
 
+  test('a call of the disk that fails gives no checkpoint up: it is tried again, or what was committed since would be written twice', () => {
+    const checkpointing = { interval: 1000, timeout: 600_000, minPause: 0, tolerableFailures: 10, retained: 2, mode: 'exactly-once', onCancellation: 'delete' } as const
+    let met = 0
+    for (let call = 1; call <= 40; call++) {
+      const cluster = new TestCluster(files())
+      const disk = cluster.files as MemoryFiles
+      const [a, b] = [cluster.connect('a'), cluster.connect('b')]
+      const jobId = cluster.submit({ jobGraph: cluster.graph({ checkpointing }) })
+      cluster.pass(3000)
+      disk.failCall(call)
+      cluster.kill(b)
+      cluster.connect('c')
+      if (cluster.manager.job(jobId)?.status === 'RESTARTING') {
+        met++
+        cluster.pass(200)
+      }
+      expect(deployed(a)?.restore?.checkpointId, `call ${call}`).toBe(3)
+    }
+    expect(met).toBeGreaterThan(3)
+  })
+
   test('with no other left the job fails and says which file it is', () => {
     const { cluster, b, jobId, disk } = running()
     cluster.pass(1000)

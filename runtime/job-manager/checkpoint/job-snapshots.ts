@@ -56,9 +56,10 @@ export class JobSnapshots {
    * All bytes are read only where that changes what happens: there is an older checkpoint to fall back on, or a person
    * named the snapshot and is told before anything runs. Otherwise the slots, which verify what they read, say the same.
    *
-   * @throws {FlinkError} from `next()`: of the last one when there is no other, or at once when the snapshot does not fit the job
+   * @throws {FlinkError} from `next()`: of the newest when no other can be read, or at once when it does not fit the job or the disk fails
    */
   *restorePoint(points: readonly CompletedCheckpoint[]): Generator<undefined, RestorePoint | undefined> {
+    let first: unknown
     for (const [index, checkpoint] of points.entries()) {
       const last = index + 1 === points.length
       const named = checkpoint.path === this.#initialPath()
@@ -75,7 +76,9 @@ export class JobSnapshots {
         return { checkpoint, plan }
       } catch (error) {
         const data = errorToData(error, 'STORAGE_FAILED')
-        if (last || data.code === 'SNAPSHOT_INCOMPATIBLE') throw error
+        first ??= error
+        // Trouble with the disk passes: from an older checkpoint, what sinks have committed since would be written twice.
+        if (last || data.code === 'STORAGE_FAILED' || data.code === 'SNAPSHOT_INCOMPATIBLE') throw first
         this.#warn(`checkpoint ${checkpoint.id} of job ${this.#submission.jobId} cannot be read; an older one is used: ${data.message}`, data)
       }
     }

@@ -18,6 +18,12 @@ test(`${seeds} lives of a job: every record exactly once, whatever happens`, { t
   for (let seed = 1; seed <= seeds; seed++) expect(told(seed), `seed ${seed}`).toEqual([])
 })
 
+test.for([
+  [1106, 'a disk error while a checkpoint was read made the job go back to an older one, which was gone'],
+] as const)('once failed: seed %i, %s', ([seed]) => {
+  expect(told(seed)).toEqual([])
+})
+
 test('the same seed is the same life, to the last event', { timeout: 600_000 }, () => {
   for (let seed = 1; seed <= 25; seed++) expect(simulate(seed).traceHash, `seed ${seed}`).toBe(simulate(seed).traceHash)
 })

@@ -1,18 +1,20 @@
 import { expect, test } from 'vitest'
 import type { JobGraph } from '../../graph/job-graph.ts'
 import { MemoryFiles } from '../../testing/memory-files.ts'
-import { JobStore, noProgress } from './job-store.ts'
+import { JobStore, noProgress, type Submission } from './job-store.ts'
 
 const root = '/project/.flink-ts/jobs'
 const jobId = '0123456789abcdef0123456789abcdef'
+
+const submission: Submission = {
+  jobId, graph: { name: 'g' } as unknown as JobGraph, bundlePath: '/project/job.mjs', bundleSha256: undefined, projectDirectory: '/project', savepointPath: undefined, allowNonRestoredState: false, submittedAt: 5,
+}
 
 function withOneJob() {
   const files = new MemoryFiles()
   const store = new JobStore(files, root)
   store.raiseEpoch(1)
-  store.add({
-    jobId, graph: { name: 'g' } as unknown as JobGraph, bundlePath: '/project/job.mjs', bundleSha256: undefined, projectDirectory: '/project', savepointPath: undefined, allowNonRestoredState: false, submittedAt: 5,
-  })
+  store.add(submission)
   store.saveProgress(jobId, { ...noProgress, attempt: 3 })
   return { files, store }
 }
@@ -37,6 +39,23 @@ test('a call that fails while jobs are recovered does not cost a job its life, w
     }
   }
   expect(recovered).toBeGreaterThan(calls / 2)
+})
+
+test('a job that could not be stored is not found by the next JobManager, whichever call failed', () => {
+  let refused = 0
+  for (let n = 1; n <= 40; n++) {
+    const files = new MemoryFiles()
+    const store = new JobStore(files, root)
+    store.raiseEpoch(1)
+    files.failCall(n)
+    try {
+      store.add(submission)
+    } catch {
+      refused++
+      expect(store.recover(), `call ${n}`).toEqual({ jobs: [], unreadable: [] })
+    }
+  }
+  expect(refused).toBeGreaterThan(10)
 })
 
 test('a job that cannot be read is reported and left where it is', () => {

@@ -68,11 +68,26 @@ export class JobStore {
   }
 
   add(submission: Submission): Submission {
-    ensureDirectory(this.#files, this.#directory(submission.jobId))
-    const pinned = this.#pin(submission)
-    this.saveProgress(submission.jobId, noProgress)
-    writeDurableJson(this.#files, `${this.#directory(submission.jobId)}/submission.json`, { version, ...pinned })
-    return pinned
+    const directory = this.#directory(submission.jobId)
+    try {
+      ensureDirectory(this.#files, directory)
+      const pinned = this.#pin(submission)
+      this.saveProgress(submission.jobId, noProgress)
+      writeDurableJson(this.#files, `${directory}/submission.json`, { version, ...pinned })
+      return pinned
+    } catch (error) {
+      this.#forget(directory)
+      throw error
+    }
+  }
+
+  /** Whoever submitted was told that it failed, and may submit again: the next JobManager must not find a second job. */
+  #forget(directory: string): void {
+    try {
+      removeTree(this.#files, directory)
+    } catch {
+      // The disk fails altogether; what it held back is swept by `recover`, unless all of it was written.
+    }
   }
 
   saveProgress(jobId: string, progress: Progress): void {

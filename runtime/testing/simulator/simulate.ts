@@ -53,6 +53,7 @@ class Life {
   #jobId = ''
   #status: JobStatus = 'INITIALIZING'
   #lives = 1
+  #submissions = 0
   /** Where the present job was stopped to, and where it came from. */
   #stoppedAt: string | undefined
   #startedFrom: string | undefined
@@ -141,18 +142,23 @@ class Life {
       restart: { kind: 'exponential-delay', initial: 20, max: 2_000, multiplier: 1.5, jitter: 0.1, resetAfter: 3_600_000, attempts: undefined },
       exchange: { ...defaultJobConfig.exchange, batchSize, credits, bufferTimeout, handover },
     }
+    const before = { jobId: this.#jobId, status: this.#status }
+    // A job may be over before `submit` returns.
+    const jobId = (this.#jobId = String(++this.#submissions).padStart(8, '0').padEnd(32, '0'))
+    this.#status = 'INITIALIZING'
+    this.#attempt = 0
     try {
-      this.#jobId = jobManager.submit({ jobGraph: translate(this.#evaluate(), config), bundlePath: `${projectDirectory}/job.mjs`, projectDirectory, ...(savepointPath !== undefined && { savepointPath }) })
+      jobManager.submit({ jobId, jobGraph: translate(this.#evaluate(), config), bundlePath: `${projectDirectory}/job.mjs`, projectDirectory, ...(savepointPath !== undefined && { savepointPath }) })
     } catch (error) {
       // The disk fails: whoever submits tries again.
       if (!(error instanceof FlinkError)) throw error
+      this.#jobId = before.jobId
+      this.#status = before.status
       return
     }
     if (savepointPath !== this.#startedFrom) this.#lives++
     this.#startedFrom = savepointPath
     this.#stoppedAt = undefined
-    this.#attempt = 0
-    this.#status = 'INITIALIZING'
   }
 
   #strike(fault: Fault, chance: Random): void {

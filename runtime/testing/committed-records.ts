@@ -1,7 +1,7 @@
 /** What the sinks of a run committed, by sink and subtask. */
 import type { Sink } from '../api/connector.ts'
 import { FlinkError } from '../core/errors.ts'
-import type { JobDefinition, SinkTransformation } from '../graph/transformation.ts'
+import type { JobDefinition, SideOutputTransformation, SinkTransformation } from '../graph/transformation.ts'
 
 interface Kept {
   readonly id: string
@@ -42,9 +42,7 @@ export class CommittedRecords {
   ofSink(definition: JobDefinition, id: string): unknown[] {
     const sinks = definition.transformations.filter(node => node.kind === 'sink' && (node.uid === id || node.name === id))
     if (sinks.length === 0) {
-      // Not those that only keep a side output for the test.
-      const own = (node: SinkTransformation) => node.input.kind !== 'sideOutput' || node.name !== `side output ${node.input.tag}`
-      const names = definition.transformations.flatMap(node => (node.kind === 'sink' && own(node) ? [`"${node.uid ?? node.name}"`] : []))
+      const names = definition.transformations.flatMap(node => (node.kind === 'sink' && keptSideOutput(node) === undefined ? [`"${node.uid ?? node.name}"`] : []))
       throw new FlinkError('INVALID_OPTION', `job "${definition.name}" has no sink "${id}"`, { hint: `Its sinks are ${names.join(', ')}.` })
     }
     return sinks.flatMap(node => this.#records(`sink ${node.id}`))
@@ -54,7 +52,23 @@ export class CommittedRecords {
     return definition.transformations.flatMap(node => (node.kind === 'sideOutput' && node.tag === id ? this.#records(`side output ${node.tag} ${node.id}`) : []))
   }
 
+  /** By sink and by side output. */
+  all(definition: JobDefinition): Map<string, unknown[]> {
+    const sinks = definition.transformations.filter(node => node.kind === 'sink')
+    return new Map(
+      sinks.map(node => {
+        const kept = keptSideOutput(node)
+        return kept === undefined ? [node.uid ?? `${node.name} (${node.id})`, this.#records(`sink ${node.id}`)] : [`side output ${kept.tag} (${kept.id})`, this.#records(`side output ${kept.tag} ${kept.id}`)]
+      }),
+    )
+  }
+
   #records(id: string): unknown[] {
     return (this.#bySink.get(id) ?? []).flatMap(kept => [...kept.values()].flat())
   }
+}
+
+/** The side output that `prepareJob` added this sink for; undefined for the job's own. */
+function keptSideOutput({ name, input }: SinkTransformation): SideOutputTransformation | undefined {
+  return input.kind === 'sideOutput' && name === `side output ${input.tag}` ? input : undefined
 }

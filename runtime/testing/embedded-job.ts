@@ -2,7 +2,7 @@
  * A job in the embedded cluster for tests that look at more than its result: its checkpoints, metrics and restarts, at a
  * virtual time that the test moves. `runJob` is the short way for everybody else.
  */
-import { evaluateJob, type Job } from '../api/job.ts'
+import { evaluateJob, type Job, type JobArguments } from '../api/job.ts'
 import { seededRandom } from '../core/random.ts'
 import { defaultJobConfig, type JobConfig } from '../graph/config.ts'
 import { translate } from '../graph/translate.ts'
@@ -13,6 +13,7 @@ import { MemoryFiles } from './memory-files.ts'
 import { prepareJob } from './prepare-job.ts'
 import { noDelays, SimulatedCluster } from './simulator/simulated-cluster.ts'
 import { VirtualTime } from './simulator/virtual-time.ts'
+import type { Hold, TestingSource } from './testing-source.ts'
 
 type EventOf<K extends RuntimeEvent['kind']> = Extract<RuntimeEvent, { kind: K }>
 
@@ -25,6 +26,9 @@ export interface EmbeddedJobOptions {
   /** ms of virtual time that a turn of a slot takes; 0 unless told. */
   readonly turnTime?: number
   readonly taskManagers?: number
+  readonly sources?: Readonly<Record<string, TestingSource<unknown>>>
+  readonly args?: JobArguments
+  readonly hold?: Hold
 }
 
 export class EmbeddedJob {
@@ -37,12 +41,12 @@ export class EmbeddedJob {
   readonly #definition: ReturnType<typeof prepareJob>
 
   constructor(job: Job, options: EmbeddedJobOptions) {
-    const { parallelism, after, savepointPath, turnTime = 0, taskManagers = 1 } = options
+    const { parallelism, after, savepointPath, turnTime = 0, taskManagers = 1, sources = {}, args = {}, hold } = options
     const committed = after === undefined ? new CommittedRecords() : after.#committed
     this.#committed = committed
     this.files = after?.files ?? new MemoryFiles()
     const config: JobConfig = { ...defaultJobConfig, state: { ...defaultJobConfig.state, backend: 'hashmap' }, ...options.config, parallelism }
-    const evaluate = () => prepareJob(evaluateJob(job, {}), {}, id => committed.sink(id))
+    const evaluate = () => prepareJob(evaluateJob(job, args), sources, id => committed.sink(id), hold)
     this.#definition = evaluate()
     const jobGraph = translate(this.#definition, config)
     const slots = jobGraph.vertices.reduce((sum, vertex) => sum + vertex.parallelism, 0)
@@ -105,5 +109,10 @@ export class EmbeddedJob {
 
   sink(id: string): unknown[] {
     return this.#committed.ofSink(this.#definition, id)
+  }
+
+  /** Everything that was committed, by what it went to: sinks, and side outputs that something reads. */
+  outputs(): Map<string, unknown[]> {
+    return this.#committed.all(this.#definition)
   }
 }

@@ -2,16 +2,16 @@
 import type { Sink } from '../api/connector.ts'
 import { FlinkError } from '../core/errors.ts'
 import type { JobDefinition, SinkTransformation, SourceTransformation, Transformation } from '../graph/transformation.ts'
-import { playSteps, type TestingSource } from './testing-source.ts'
+import { playSteps, type Hold, type TestingSource } from './testing-source.ts'
 
 /** `sinkFor` gives what stands for a sink (`sink <transformation>`) or keeps a side output (`side output <tag> <transformation>`). */
-export function prepareJob(definition: JobDefinition, sources: Readonly<Record<string, TestingSource<unknown>>>, sinkFor: (id: string) => Sink<unknown>): JobDefinition {
+export function prepareJob(definition: JobDefinition, sources: Readonly<Record<string, TestingSource<unknown>>>, sinkFor: (id: string) => Sink<unknown>, hold?: Hold): JobDefinition {
   const used = new Set<string>()
   const replaced = new Map<Transformation, Transformation>()
   const transformations: Transformation[] = []
   for (const node of definition.transformations) {
     let next: Transformation
-    if (node.kind === 'source') next = withTestingSource(node, sources, used)
+    if (node.kind === 'source') next = withTestingSource(node, sources, used, hold)
     else if (node.kind === 'sink') next = { ...node, input: replaced.get(node.input) as Transformation, sink: sinkFor(`sink ${node.id}`) }
     else if (node.kind === 'union') next = { ...node, inputs: node.inputs.map(input => replaced.get(input) as Transformation) }
     else next = { ...node, input: replaced.get(node.input) as Transformation }
@@ -32,13 +32,13 @@ export function prepareJob(definition: JobDefinition, sources: Readonly<Record<s
   return { ...definition, transformations }
 }
 
-function withTestingSource(node: SourceTransformation, sources: Readonly<Record<string, TestingSource<unknown>>>, used: Set<string>): SourceTransformation {
+function withTestingSource(node: SourceTransformation, sources: Readonly<Record<string, TestingSource<unknown>>>, used: Set<string>, hold: Hold | undefined): SourceTransformation {
   const name = [node.uid, node.name].find(each => each !== undefined && sources[each] !== undefined)
   if (name === undefined) return node
   used.add(name)
   return {
     ...node,
-    source: playSteps(sources[name] as TestingSource<unknown>),
+    source: playSteps(sources[name] as TestingSource<unknown>, hold),
     parallelism: 1,
     // The steps carry their watermarks; timestamps still come from the job.
     strategy: { timestamp: node.strategy?.timestamp, policy: { kind: 'none' }, idleness: undefined },

@@ -49,8 +49,14 @@ interface StepSplit {
   readonly next: number
 }
 
+/** Holds sources back in the middle of their steps, so that something can be done to the job there. */
+export interface Hold {
+  /** Only the first half of the steps is played. */
+  half: boolean
+}
+
 /** The source that plays the steps, in one subtask; after a restore it goes on where the checkpoint was. */
-export function playSteps(source: TestingSource<unknown>): Source<unknown, StepSplit, StepSplit[]> {
+export function playSteps(source: TestingSource<unknown>, hold?: Hold): Source<unknown, StepSplit, StepSplit[]> {
   const { steps } = source
   return {
     kind: 'source',
@@ -63,7 +69,8 @@ export function playSteps(source: TestingSource<unknown>): Source<unknown, StepS
         return {
           id: split.id,
           emit(out, max) {
-            for (let emitted = 0; emitted < max && next < steps.length; emitted++) {
+            const end = hold?.half ? steps.length >> 1 : steps.length
+            for (let emitted = 0; emitted < max && next < end; emitted++) {
               const step = steps[next]
               if (step instanceof EndOfInputMark) return 'end'
               next++

@@ -5,11 +5,13 @@
  */
 import type { Fence } from '../../core/ids.ts'
 import { sameFence } from '../../core/ids.ts'
+import { frameType } from '../../protocol/data.ts'
 import type { SlotMail } from '../../protocol/slot.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
 export interface SlotEnd {
   readonly socket: string
+  readonly jobId: string
   readonly fence: Fence
   /** Logical number in its job. */
   readonly slot: number
@@ -29,6 +31,7 @@ export class DataNetwork {
   readonly #waiting = new Map<string, Waiting[]>()
   /** When the last frame of a link arrives, so that the next one is not before it. */
   readonly #lastArrival = new Map<string, number>()
+  readonly #closing = new Map<SlotEnd, () => void>()
   /** Who has talked to whom. */
   readonly #links = new Map<SlotEnd, Set<SlotEnd>>()
 
@@ -46,6 +49,13 @@ export class DataNetwork {
     const waiting = this.#waiting.get(end.socket) ?? []
     this.#waiting.delete(end.socket)
     for (const { from, frame } of waiting) if (this.#believeAll || this.#ends.get(from.socket) === from) this.send(from, end.socket, frame)
+    for (const [closing, left] of this.#closing) if (!this.#heldUp(closing)) left()
+  }
+
+  /** All is done, but what was sent must still arrive: `left` is called when the last consumer is there to take it. */
+  close(end: SlotEnd, left: () => void): void {
+    if (this.#heldUp(end)) this.#closing.set(end, left)
+    else left()
   }
 
   send(from: SlotEnd, socket: string, frame: Uint8Array): void {
@@ -62,6 +72,7 @@ export class DataNetwork {
   /** The slot is gone. `broken`: not because it was done, so whoever was linked to it learns of it. */
   leave(end: SlotEnd, broken: boolean): void {
     if (this.#ends.get(end.socket) === end) this.#ends.delete(end.socket)
+    this.#closing.delete(end)
     const linked = this.#links.get(end) ?? new Set()
     this.#links.delete(end)
     for (const other of linked) {
@@ -70,8 +81,14 @@ export class DataNetwork {
     }
   }
 
+  /** Credits for a producer that is gone hold nobody up. */
+  #heldUp(end: SlotEnd): boolean {
+    for (const waiting of this.#waiting.values()) if (waiting.some(({ from, frame }) => from === end && frame[1] !== frameType.credit)) return true
+    return false
+  }
+
   #same(a: SlotEnd, b: SlotEnd): boolean {
-    return this.#believeAll || sameFence(a.fence, b.fence)
+    return this.#believeAll || (a.jobId === b.jobId && sameFence(a.fence, b.fence))
   }
 
   #deliver(from: SlotEnd, to: SlotEnd, mail: SlotMail): void {

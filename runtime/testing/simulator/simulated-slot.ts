@@ -68,18 +68,23 @@ class Running implements RunningSlot {
   readonly #told: Told = { checkpointComplete: undefined }
   #over = false
   #cancelled = false
+  #closing = false
 
   constructor(world: SlotWorld, socket: string, deployment: SlotDeployment, events: SlotEvents) {
     this.#world = world
     this.#deployment = deployment
     this.#events = events
-    this.#end = { socket, fence: deployment.fence, slot: deployment.slot, receive: mail => this.receive(mail) }
+    this.#end = { socket, jobId: deployment.jobId, fence: deployment.fence, slot: deployment.slot, receive: mail => this.receive(mail) }
     world.time.after(world.turnTime(), () => this.#load())
   }
 
   receive(mail: SlotMail): void {
     if (this.#over) return
     if (mail.kind === 'cancel') this.#cancelled = true
+    if (this.#closing) {
+      if (this.#cancelled) this.#finish(undefined)
+      return
+    }
     if (mail.kind === 'checkpointComplete') this.#told.checkpointComplete = mail.checkpointId
     if (this.#slot === undefined) this.#early.push(mail)
     else {
@@ -140,7 +145,7 @@ class Running implements RunningSlot {
   }
 
   #plan(at: number): void {
-    if (this.#over || at >= this.#turnAt) return
+    if (this.#over || this.#closing || at >= this.#turnAt) return
     this.#cancelTurn?.()
     this.#turnAt = at
     this.#cancelTurn = this.#world.time.at(at, () => this.#turn())
@@ -151,9 +156,14 @@ class Running implements RunningSlot {
     if (this.#world.stalledUntil() > this.#world.time.now) return this.#plan(this.#world.stalledUntil())
     const slot = this.#slot as Slot
     const result = slot.turn()
-    if (slot.ended) this.#finish(undefined)
+    if (slot.ended) this.#close()
     else if (result.kind === 'more') this.#plan(this.#world.time.now + this.#world.turnTime())
     else if (result.at !== Infinity) this.#plan(result.at)
+  }
+
+  #close(): void {
+    this.#closing = true
+    this.#world.network.close(this.#end, () => this.#finish(undefined))
   }
 
   #finish(error: ReturnType<typeof errorToData> | undefined): void {

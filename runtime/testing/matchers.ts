@@ -2,6 +2,8 @@
  * `toBeConsistent()` for whichever vitest the test runs in. Vitest is not imported, so that the kit works without it: its
  * `expect` is found where vitest puts it for extensions, or in the globals. Without either there is no matcher.
  */
+// Only for its types: an augmentation needs a module that the compiler has seen.
+import type {} from 'vitest'
 import type { ThreeWays } from './run-three-ways.ts'
 
 declare module 'vitest' {

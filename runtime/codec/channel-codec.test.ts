@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import fc from 'fast-check'
 import { Unpackr } from 'msgpackr'
 import { expect, test } from 'vitest'
-import type { Batch } from '../core/batch.ts'
+import { BatchPool, type Batch } from '../core/batch.ts'
 import { FlinkError } from '../core/errors.ts'
 import { seededRandom } from '../core/random.ts'
 import { NO_TIMESTAMP } from '../core/time.ts'
@@ -223,6 +223,7 @@ test('a frame is a msgpack array that any msgpack reader understands; columns ar
       0,
       2,
       "bin 0 0 0 0 0 0 36 64 0 0 0 0 0 0 52 64",
+      null,
       "bin 1 0 0 0 254 255 255 255",
       "bin 1 2",
       "bin 0 97 98 99",
@@ -260,3 +261,19 @@ function thrown(action: () => unknown): unknown {
     return error
   }
 }
+
+test('the hashes of keys arrive with their records, also where a batch is cut into several frames', () => {
+  const encoder = new ColumnarEncoder(1)
+  const batches = new BatchPool(4)
+  const decoder = new ColumnarDecoder({ batches })
+  const text = 'x'.repeat(600_000)
+  const keyed: Batch = { size: 3, values: ['a', 'b', text], timestamps: Float64Array.of(1, 2, 3), keyHashes: Int32Array.of(7, 0x7fffffff, 0) }
+  const frames = [...encoder.encode(keyed), ...encoder.encode({ ...keyed, values: [text, text, text] })]
+  const arrived = frames.flatMap(frame => decoder.decode(frame) ?? [])
+  expect(arrived.map(({ size, values, keyHashes }) => [values.slice(0, size).map(value => (value as string).length), [...keyHashes!.slice(0, size)]])).toEqual([
+    [[1, 1, 600_000], [7, 0x7fffffff, 0]],
+    [[600_000], [7]],
+    [[600_000], [0x7fffffff]],
+    [[600_000], [0]],
+  ])
+})

@@ -2,7 +2,7 @@
  * How the records of one channel become frames: the interface behind which the columnar codec and, for comparison, one
  * msgpackr message per record stand. Both sides keep what they know of the channel's shape, so frames must arrive in order.
  */
-import type { Batch } from '../core/batch.ts'
+import type { Batch, BatchPool } from '../core/batch.ts'
 import { ColumnarDecoder, ColumnarEncoder } from './columnar.ts'
 import { RecordDecoder, RecordEncoder } from './record-codec.ts'
 
@@ -31,6 +31,7 @@ export function createChannelEncoder(codec: ChannelCodecKind, channel: number): 
   return codec === 'columnar' ? new ColumnarEncoder(channel) : new RecordEncoder(channel)
 }
 
-export function createChannelDecoder(codec: ChannelCodecKind): ChannelDecoder {
-  return codec === 'columnar' ? new ColumnarDecoder() : new RecordDecoder()
+/** Batches that fit come from `batches`. */
+export function createChannelDecoder(codec: ChannelCodecKind, batches?: BatchPool): ChannelDecoder {
+  return codec === 'columnar' ? new ColumnarDecoder({ batches }) : new RecordDecoder()
 }

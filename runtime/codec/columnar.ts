@@ -6,12 +6,12 @@
  * kept must be copied out (`ownText` in `copy.ts`).
  */
 import { assert } from '../core/assert.ts'
-import type { Batch } from '../core/batch.ts'
+import { createBatch, type Batch, type BatchPool } from '../core/batch.ts'
 import { FlinkError } from '../core/errors.ts'
 import { NO_TIMESTAMP } from '../core/time.ts'
 import { frameType } from '../protocol/data.ts'
 import { ByteReader, ByteWriter, DecodeError } from './bytes.ts'
-import { ColumnSetIn, ColumnSetOut, maxRecordsPerFrame, timestampsFromBin, writeF64 } from './columns.ts'
+import { ColumnSetIn, ColumnSetOut, maxRecordsPerFrame, readHashes, readTimestamps, writeF64, writeI32 } from './columns.ts'
 import { packArrayHeader, packNil, packNumber, Unpacker } from './msgpack.ts'
 import { anyShape, packShape, ShapeInference, shapeText, unpackShape, type Shape } from './shape.ts'
 import { refuseFirst, unsupportedSignal } from './unsupported.ts'
@@ -43,12 +43,12 @@ export class ColumnarEncoder {
   }
 
   encode(batch: Batch): Uint8Array[] {
-    const { values, timestamps, size } = batch
+    const { values, timestamps, keyHashes, size } = batch
     if (size === 0) return []
     const frames: Uint8Array[] = []
     const sent = this.#sentSchemaId
     try {
-      this.#encode(values, timestamps, size, frames)
+      this.#encode(values, timestamps, keyHashes, size, frames)
     } catch (error) {
       // None of these frames is going out, the schema neither.
       this.#sentSchemaId = sent
@@ -57,7 +57,7 @@ export class ColumnarEncoder {
     return frames
   }
 
-  #encode(values: readonly unknown[], timestamps: Float64Array, size: number, frames: Uint8Array[]): void {
+  #encode(values: readonly unknown[], timestamps: Float64Array, keyHashes: Int32Array | undefined, size: number, frames: Uint8Array[]): void {
     let tooLarge = size > maxRecordsPerFrame
     if (!tooLarge) {
       try {
@@ -66,7 +66,7 @@ export class ColumnarEncoder {
           frames.push(this.#schemaFrame())
           this.#sentSchemaId = this.#schemaId
         }
-        this.#writeRecords(timestamps, size)
+        this.#writeRecords(timestamps, keyHashes, size)
         tooLarge = scratch.length > (size === 1 ? maxRecordBytes : cutFrameBytes)
       } catch (error) {
         if (error === unsupportedSignal) throw refuseFirst(values, size)
@@ -84,8 +84,8 @@ export class ColumnarEncoder {
     scratch.reset()
     if (size === 1) throw new FlinkError('RECORD_TOO_LARGE', `a record takes more than ${maxRecordBytes / 1024 / 1024} MiB`)
     const half = size >> 1
-    this.#encode(values.slice(0, half), timestamps.subarray(0, half), half, frames)
-    this.#encode(values.slice(half, size), timestamps.subarray(half, size), size - half, frames)
+    this.#encode(values.slice(0, half), timestamps.subarray(0, half), keyHashes?.subarray(0, half), half, frames)
+    this.#encode(values.slice(half, size), timestamps.subarray(half, size), keyHashes?.subarray(half, size), size - half, frames)
   }
 
   #fill(values: readonly unknown[], size: number): void {
@@ -114,16 +114,18 @@ export class ColumnarEncoder {
     return out.take()
   }
 
-  #writeRecords(timestamps: Float64Array, size: number): void {
+  #writeRecords(timestamps: Float64Array, keyHashes: Int32Array | undefined, size: number): void {
     const out = scratch
     const columns = this.#columns as ColumnSetOut
     out.length = 0
-    packArrayHeader(out, 5 + columns.bins)
+    packArrayHeader(out, 6 + columns.bins)
     packNumber(out, frameType.records)
     packNumber(out, this.#channel)
     packNumber(out, this.#schemaId)
     packNumber(out, size)
     writeTimestamps(out, timestamps, size)
+    if (keyHashes === undefined) packNil(out)
+    else writeI32(out, keyHashes, size)
     columns.write(out, size)
   }
 }
@@ -136,11 +138,13 @@ export function writeTimestamps(out: ByteWriter, timestamps: Float64Array, size:
 
 export class ColumnarDecoder {
   readonly #generate: boolean
+  readonly #batches: BatchPool | undefined
   #columns: ColumnSetIn | undefined
   #schemaId = -1
 
-  constructor(options: { readonly generate?: boolean } = {}) {
+  constructor(options: { readonly generate?: boolean; readonly batches?: BatchPool | undefined } = {}) {
     this.#generate = options.generate ?? true
+    this.#batches = options.batches
   }
 
   decode(frame: Uint8Array): Batch | undefined {
@@ -159,11 +163,21 @@ export class ColumnarDecoder {
     if (type !== frameType.records) throw new DecodeError(`a frame of type ${type} holds no records`)
     const columns = this.#columns
     if (columns === undefined || schemaId !== this.#schemaId) throw new DecodeError(`schema ${schemaId} was not announced`)
-    if (items !== 5 + columns.bins) throw new DecodeError(`${items} items in a frame of ${columns.bins} columns`)
+    if (items !== 6 + columns.bins) throw new DecodeError(`${items} items in a frame of ${columns.bins} columns`)
     const size = input.uint(maxRecordsPerFrame)
-    const timestamps = timestampsFromBin(input.optionalBin(), size)
-    const values = columns.read(input, size)
+    const timestamps = input.optionalBin()
+    const keyHashes = input.optionalBin()
+    const batch = this.#batch(size, keyHashes !== undefined)
+    readTimestamps(timestamps, size, batch.timestamps)
+    if (keyHashes !== undefined) readHashes(keyHashes, size, batch.keyHashes as Int32Array)
+    columns.read(input, size, batch.values)
     input.end()
-    return { size, values, timestamps }
+    batch.size = size
+    return batch
+  }
+
+  #batch(size: number, keyed: boolean): Batch {
+    const batches = this.#batches
+    return batches !== undefined && size <= batches.capacity ? batches.take(keyed) : createBatch(size, keyed)
   }
 }

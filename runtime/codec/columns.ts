@@ -118,6 +118,10 @@ function binCount(shape: Shape): number {
   return count
 }
 
+export function writeI32(out: ByteWriter, numbers: Int32Array, count: number): void {
+  bin(out, bytesOf(numbers), count * 4)
+}
+
 export function writeF64(out: ByteWriter, numbers: Float64Array, count: number): void {
   bin(out, bytesOf(numbers), count * 8)
 }
@@ -311,20 +315,22 @@ export class ColumnSetIn {
     this.#loops = recordLoops(shape, generate)
   }
 
-  /** @throws DecodeError */
-  read(input: Unpacker, records: number): unknown[] {
+  /** Puts the records into `values`. @throws DecodeError */
+  read(input: Unpacker, records: number, values: unknown[]): void {
     for (const column of this.#columns) column.read(input, records)
-    const values = this.#loops.build(records, this.#columns)
+    this.#loops.build(records, this.#columns, values)
     for (const column of this.#columns) column.finish()
-    return values
   }
 }
 
 /** Of `size` records; without a bin no record has one. */
-export function timestampsFromBin(bin: Uint8Array | undefined, size: number): Float64Array {
-  const timestamps = new Float64Array(size)
-  if (bin === undefined) return timestamps.fill(NO_TIMESTAMP)
-  if (bin.length !== size * 8) throw new DecodeError(`${bin.length} bytes of timestamps for ${size} records`)
-  bytesOf(timestamps).set(bin)
-  return timestamps
+export function readTimestamps(bin: Uint8Array | undefined, size: number, into: Float64Array): void {
+  if (bin === undefined) into.fill(NO_TIMESTAMP, 0, size)
+  else if (bin.length !== size * 8) throw new DecodeError(`${bin.length} bytes of timestamps for ${size} records`)
+  else bytesOf(into).set(bin)
+}
+
+export function readHashes(bin: Uint8Array, size: number, into: Int32Array): void {
+  if (bin.length !== size * 4) throw new DecodeError(`${bin.length} bytes of hashes for ${size} records`)
+  bytesOf(into).set(bin)
 }

@@ -5,12 +5,12 @@
  * The frame is `[records, channel, 0, size, timestamps, bin, bin, ...]`.
  */
 import { Packr } from 'msgpackr'
-import type { Batch } from '../core/batch.ts'
+import { createBatch, type Batch } from '../core/batch.ts'
 import { FlinkError } from '../core/errors.ts'
 import { frameType } from '../protocol/data.ts'
 import { ByteReader, ByteWriter, DecodeError } from './bytes.ts'
 import { maxRecordBytes, writeTimestamps } from './columnar.ts'
-import { maxRecordsPerFrame, timestampsFromBin } from './columns.ts'
+import { maxRecordsPerFrame, readTimestamps } from './columns.ts'
 import { packArrayHeader, packBin, packBinHeader, packNumber, Unpacker } from './msgpack.ts'
 import { unsupportedSignal, unsupportedValue } from './unsupported.ts'
 import { ValueReader, ValueWriter } from './value.ts'
@@ -81,11 +81,12 @@ export class RecordDecoder {
     input.uint()
     const size = input.uint(maxRecordsPerFrame)
     if (items !== 5 + size) throw new DecodeError(`${items} items in a frame of ${size} records`)
-    const timestamps = timestampsFromBin(input.optionalBin(), size)
-    const values: unknown[] = []
-    for (let i = 0; i < size; i++) values.push(this.#unpack(input.bin()))
+    const batch = createBatch(size)
+    readTimestamps(input.optionalBin(), size, batch.timestamps)
+    for (let i = 0; i < size; i++) batch.values[i] = this.#unpack(input.bin())
     input.end()
-    return { size, values, timestamps }
+    batch.size = size
+    return batch
   }
 
   #unpack(bytes: Uint8Array): unknown {

@@ -41,8 +41,8 @@ export interface ColumnData {
 export interface RecordLoops {
   /** Fills the columns; returns the index of the first record that does not fit the shape, or -1. @throws UnsupportedSignal */
   fill(values: readonly unknown[], records: number, columns: readonly ColumnBuffers[]): number
-  /** @throws DecodeError */
-  build(records: number, columns: readonly ColumnData[]): unknown[]
+  /** Puts records into `out`, from its beginning. @throws DecodeError */
+  build(records: number, columns: readonly ColumnData[], out: unknown[]): void
 }
 
 /** Shapes whose loops are kept; a job has a few dozen. When there are more, all are dropped and made again on demand. */
@@ -169,7 +169,7 @@ function store({ kind }: Column, c: number, index: string): string {
 }
 
 function buildText({ layout, columns }: Shape): string {
-  const lines = ['return function build(records, columns) {']
+  const lines = ['return function build(records, columns, out) {']
   columns.forEach((column, c) => {
     const from = `columns[${c}]`
     if (hasPresence(column)) lines.push(`const p${c} = ${from}.presence; let j${c} = 0`)
@@ -177,7 +177,7 @@ function buildText({ layout, columns }: Shape): string {
     if (array !== '') lines.push(`const a${c} = ${from}.${array}`)
     if (column.kind === 'string') lines.push(`const t${c} = ${from}.text; let q${c} = 0`)
   })
-  lines.push('const out = []', 'for (let i = 0; i < records; i++) {')
+  lines.push('for (let i = 0; i < records; i++) {')
   columns.forEach((column, c) => {
     if (!hasPresence(column)) {
       lines.push(`const v${c} = ${column.kind === 'none' ? (column.absent === sort.null ? 'null' : 'undefined') : load(column, c, 'i')}`)
@@ -186,15 +186,15 @@ function buildText({ layout, columns }: Shape): string {
     lines.push(`const s${c} = (p${c}[i >> 2] >> ((i & 3) << 1)) & 3`)
     lines.push(`const v${c} = ${column.kind === 'none' ? '' : `s${c} === ${presence.value} ? ${load(column, c, `j${c}++`)} : `}s${c} === ${presence.null} ? null : undefined`)
   })
-  if (layout === 'single') lines.push('out.push(v0)')
+  if (layout === 'single') lines.push('out[i] = v0')
   else {
     const property = (column: Column, c: number) => propertyText(column.name, `v${c}`)
     const whole = `{ ${columns.map(property).join(', ')} }`
     const maybe = columns.flatMap((column, c) => (isOptional(column) ? [c] : []))
-    if (maybe.length === 0) lines.push(`out.push(${whole})`)
+    if (maybe.length === 0) lines.push(`out[i] = ${whole}`)
     else {
       const first = maybe[0] as number
-      lines.push(`if (${maybe.map(c => (hasPresence(columns[c] as Column) ? `s${c} !== 0` : 'false')).join(' && ')}) out.push(${whole})`, 'else {')
+      lines.push(`if (${maybe.map(c => (hasPresence(columns[c] as Column) ? `s${c} !== 0` : 'false')).join(' && ')}) out[i] = ${whole}`, 'else {')
       lines.push(`const r = { ${columns.slice(0, first).map(property).join(', ')} }`)
       columns.forEach((column, c) => {
         if (c < first) return
@@ -202,10 +202,10 @@ function buildText({ layout, columns }: Shape): string {
         const assign = column.name === '__proto__' ? put : `r[${JSON.stringify(column.name)}] = v${c}`
         lines.push(isOptional(column) ? (hasPresence(column) ? `if (s${c} !== 0) ${assign}` : '') : assign)
       })
-      lines.push('out.push(r)', '}')
+      lines.push('out[i] = r', '}')
     }
   }
-  lines.push('}', 'return out', '}')
+  lines.push('}', '}')
   return lines.join('\n')
 }
 
@@ -255,12 +255,11 @@ function closureLoops(shape: Shape): RecordLoops {
       }
       return -1
     },
-    build(records, columns) {
-      const out: unknown[] = []
+    build(records, columns, out) {
       const cursors = columns.map(column => new ClosureCursor(column))
       for (let i = 0; i < records; i++) {
         if (layout === 'single') {
-          out.push((cursors[0] as ClosureCursor).next(i))
+          out[i] = (cursors[0] as ClosureCursor).next(i)
           continue
         }
         const record: Record<string, unknown> = {}
@@ -268,9 +267,8 @@ function closureLoops(shape: Shape): RecordLoops {
           const value = cursor.next(i)
           if (!cursor.missing) define(record, cursor.name, value)
         }
-        out.push(record)
+        out[i] = record
       }
-      return out
     },
   }
 }

@@ -87,8 +87,10 @@ export function decodeEntries(bytes: Uint8Array): { readonly keys: unknown[]; re
   const keyColumns = new ColumnSetIn(unpackShape(input), true)
   const valueColumns = new ColumnSetIn(unpackShape(input), true)
   if (items !== 3 + keyColumns.bins + valueColumns.bins) throw new DecodeError(`${items} items in a page`)
-  const keys = keyColumns.read(input, count)
-  const values = valueColumns.read(input, count)
+  const keys: unknown[] = []
+  const values: unknown[] = []
+  keyColumns.read(input, count, keys)
+  valueColumns.read(input, count, values)
   input.end()
   return { keys, values }
 }

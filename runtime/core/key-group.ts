@@ -122,8 +122,13 @@ export function murmurHash(code: number): number {
   return code >= 0 ? code : code === -2147483648 ? 0 : -code
 }
 
+/** The hash that chooses the key group: 31 bits, never negative. */
+export function spreadKeyHash(key: unknown): number {
+  return murmurHash(keyHash(key))
+}
+
 export function keyGroupOf(key: unknown, maxParallelism: number): number {
-  return murmurHash(keyHash(key)) % maxParallelism
+  return spreadKeyHash(key) % maxParallelism
 }
 
 /** The subtask that owns a key group (Flink `computeOperatorIndexForKeyGroup`). */

@@ -3,7 +3,7 @@
  * because it lives above this room), and a log of everything that leaves: `a@5` a record with its timestamp, `a@-` one
  * without, `late: a@5` on a side output, `wm 9`, `idle`, `active`.
  */
-import type { CheckpointBarrier, CheckpointKind } from '../core/batch.ts'
+import { BatchPool, type CheckpointBarrier, type CheckpointKind } from '../core/batch.ts'
 import { asOperatorId } from '../core/ids.ts'
 import { keyGroupRangeOf, type KeyGroupRange } from '../core/key-group.ts'
 import { MAX_TIMESTAMP, NO_TIMESTAMP, type Timestamp } from '../core/time.ts'
@@ -88,6 +88,7 @@ export class ChainHarness {
       operators,
       transformation: id => transformations[id - 1] as Transformation,
       exchange,
+      batches: new BatchPool(exchange.batchSize),
       autoWatermarkInterval: options.autoWatermarkInterval ?? 200,
       checkpointing: options.checkpointing ?? true,
       projectDirectory: options.projectDirectory ?? '/project',
@@ -104,6 +105,7 @@ export class ChainHarness {
           emit,
           emitBatch: batch => {
             for (let i = 0; i < batch.size; i++) emit(batch.values[i], batch.timestamps[i] as number)
+            context.batches.give(batch)
           },
         }
       },

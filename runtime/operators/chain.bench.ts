@@ -7,7 +7,7 @@
  */
 import assert from 'node:assert/strict'
 import { seededRandom } from '../core/random.ts'
-import type { Batch } from '../core/batch.ts'
+import { BatchPool, type Batch } from '../core/batch.ts'
 import { asOperatorId } from '../core/ids.ts'
 import { defaultJobConfig } from '../graph/config.ts'
 import type { Transformation } from '../graph/transformation.ts'
@@ -59,10 +59,13 @@ type Run = (out: (value: unknown, timestamp: number) => void) => () => void
 function chain(ops: Op[], fusion: boolean): Run {
   return out => {
     const nodes = ops.map((op, i) => ({ ...op, id: i + 1, name: op.kind }) as unknown as Transformation)
+    const batches = new BatchPool(defaultJobConfig.exchange.batchSize)
     const output: ChainOutput = {
       emit: out,
-      emitBatch({ size, values, timestamps }) {
+      emitBatch(batch) {
+        const { size, values, timestamps } = batch
         for (let i = 0; i < size; i++) out(values[i], timestamps[i] as number)
+        batches.give(batch)
       },
     }
     const context: ChainContext = {
@@ -70,6 +73,7 @@ function chain(ops: Op[], fusion: boolean): Run {
       operators: ops.map((op, i) => ({ id: asOperatorId(`o${i}`), name: op.kind, kind: op.kind, transformation: i + 1, states: [], source: false, commits: false, ...(i > 0 ? { input: { operator: i - 1 } } : {}) })),
       transformation: id => nodes[id - 1] as Transformation,
       exchange: { ...defaultJobConfig.exchange, fusion },
+      batches,
       // Nothing in this chain asks for files or state.
       files: undefined as never,
       keyedState: () => undefined as never,

@@ -5,7 +5,7 @@
  * The chain owns what is special: user functions, state, timers, fusion. All of it is synchronous; nothing here reads
  * the clock but through `ChainContext.now`, which stands still during a turn.
  */
-import type { Batch, CheckpointBarrier } from '../core/batch.ts'
+import type { Batch, BatchPool, CheckpointBarrier } from '../core/batch.ts'
 import type { FileSystem } from '../core/files.ts'
 import type { Millis, Timestamp } from '../core/time.ts'
 import type { PollResult } from '../api/connector.ts'
@@ -24,6 +24,8 @@ export interface ChainContext {
   readonly operators: readonly JobOperator[]
   transformation(id: number): Transformation
   readonly exchange: ExchangeConfig
+  /** Batches of `exchange.batchSize`, shared with the channels. */
+  readonly batches: BatchPool
   readonly autoWatermarkInterval: Millis
   readonly checkpointing: boolean
   readonly projectDirectory: string
@@ -42,7 +44,7 @@ export interface ChainContext {
 
 /** A leaving output: partitioner, codec and channels are behind it. */
 export interface ChainOutput {
-  /** Values are given up: they are not changed by anybody afterwards. */
+  /** The batch is given up, and its values: they are not changed by anybody afterwards. */
   emitBatch(batch: Batch): void
   emit(value: unknown, timestamp: Timestamp): void
 }
@@ -50,7 +52,7 @@ export interface ChainOutput {
 export interface Chain {
   /** Restores state and opens every operator, from the last to the head. */
   open(): void
-  /** `input` is 0, or 0 and 1 for operators with two inputs. The batch is given up. */
+  /** `input` is 0, or 0 and 1 for operators with two inputs. The batch is the caller's again afterwards; its values are given up. */
   processBatch(batch: Batch, input: number): void
   /** The combined watermark of an input; event-time timers fire, then it is passed on: `watermark` of the outputs is called when it leaves. */
   processWatermark(timestamp: Timestamp, input: number): void

@@ -215,7 +215,7 @@ function build(context: ChainContext, watermarks: ChainWatermarks): { units: Uni
     const transformation = transformations[index] as OperatorTransformation
     outputs[index] = new Outputs({
       index,
-      capacity: context.exchange.batchSize,
+      batches: context.batches,
       consumers: (consumers[index] as Consumer[]).toReversed(),
       leaving: tag => context.output(index, tag),
       watermarks,

@@ -59,18 +59,20 @@ export class KeyedProcessOperator implements Operator {
   }
 
   processBatch(batch: Batch): void {
-    const { values, timestamps, size } = batch
+    const { values, timestamps, keyHashes, size } = batch
     const fn = this.#fn
     const backend = this.#backend
     const ctx = this.#ctx
+    const select = this.#select
     const out = this.#out
     let selecting = true
     try {
       for (let i = 0; i < size; i++) {
         const value = values[i]
         selecting = true
-        const key = this.#select(value)
-        backend.setCurrentKey(key)
+        const key = select(value)
+        if (keyHashes === undefined) backend.setCurrentKey(key)
+        else backend.setHashedKey(key, keyHashes[i] as number)
         selecting = false
         const timestamp = timestamps[i] as Timestamp
         ctx.move(key, timestamp)

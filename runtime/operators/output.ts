@@ -6,7 +6,7 @@
  * Several consumers of one output get the same values by reference, as in Flink with object reuse inside a chain: nobody
  * changes a value that travels. The channels come last, because the batch is given up to them.
  */
-import type { Batch } from '../core/batch.ts'
+import type { Batch, BatchPool } from '../core/batch.ts'
 import type { Timestamp } from '../core/time.ts'
 import { MIN_TIMESTAMP } from '../core/time.ts'
 import type { ChainOutput, ChainWatermarks } from './chain.ts'
@@ -14,18 +14,20 @@ import type { Operator } from './operator.ts'
 
 export class Output {
   readonly capacity: number
-  values: unknown[]
-  timestamps: Float64Array
+  values!: unknown[]
+  timestamps!: Float64Array
   size = 0
+  #batch!: Batch
+  readonly #batches: BatchPool
   /** Records that left the chain here. */
   left = 0
   readonly #consumers: readonly Operator[]
   readonly #leaving: ChainOutput | undefined
 
-  constructor(capacity: number, consumers: readonly Operator[], leaving: ChainOutput | undefined) {
-    this.capacity = capacity
-    this.values = new Array(capacity)
-    this.timestamps = new Float64Array(capacity)
+  constructor(batches: BatchPool, consumers: readonly Operator[], leaving: ChainOutput | undefined) {
+    this.capacity = batches.capacity
+    this.#batches = batches
+    this.#fill(batches.take())
     this.#consumers = consumers
     this.#leaving = leaving
   }
@@ -41,19 +43,24 @@ export class Output {
   flush(): void {
     const size = this.size
     if (size === 0) return
-    const batch: Batch = { size, values: this.values, timestamps: this.timestamps }
+    const batch = this.#batch
+    batch.size = size
     this.size = 0
     for (const consumer of this.#consumers) consumer.processBatch(batch)
-    if (this.#leaving === undefined) return
-    this.left += size
-    if (size * 4 < this.capacity) {
-      // A trickle: cheaper to hand over a small copy than to give away a buffer of full size.
-      this.#leaving.emitBatch({ size, values: this.values.slice(0, size), timestamps: this.timestamps.slice(0, size) })
+    if (this.#leaving === undefined) {
+      this.#batches.give(batch)
+      this.#fill(this.#batches.take())
       return
     }
-    this.values = new Array(this.capacity)
-    this.timestamps = new Float64Array(this.capacity)
+    this.left += size
+    this.#fill(this.#batches.take())
     this.#leaving.emitBatch(batch)
+  }
+
+  #fill(batch: Batch): void {
+    this.#batch = batch
+    this.values = batch.values
+    this.timestamps = batch.timestamps
   }
 }
 
@@ -80,19 +87,19 @@ export class Outputs {
   /** Tags that were asked for and that nobody reads. */
   readonly #unread = new Set<string>()
   readonly #consumers: readonly Consumer[]
-  readonly #capacity: number
+  readonly #batches: BatchPool
   readonly #leaving: (tag: string | undefined) => ChainOutput | undefined
   readonly #watermarks: ChainWatermarks
 
   constructor(options: {
     readonly index: number
-    readonly capacity: number
+    readonly batches: BatchPool
     readonly consumers: readonly Consumer[]
     leaving(tag: string | undefined): ChainOutput | undefined
     readonly watermarks: ChainWatermarks
   }) {
     this.#index = options.index
-    this.#capacity = options.capacity
+    this.#batches = options.batches
     this.#consumers = options.consumers
     this.#leaving = options.leaving
     this.#watermarks = options.watermarks
@@ -117,7 +124,7 @@ export class Outputs {
 
   #create(tag: string | undefined): Output {
     const consumers = this.#consumers.filter(consumer => consumer.tag === tag).map(consumer => consumer.operator)
-    return new Output(this.#capacity, consumers, this.#leaving(tag))
+    return new Output(this.#batches, consumers, this.#leaving(tag))
   }
 
   flush(): void {

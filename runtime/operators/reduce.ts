@@ -61,17 +61,20 @@ export class ReduceOperator implements Operator {
   }
 
   processBatch(batch: Batch): void {
-    const { values, timestamps, size } = batch
+    const { values, timestamps, keyHashes, size } = batch
     const out = this.#outputs.main
     const backend = this.#backend
     const table = this.#table
     const add = this.#add
+    const select = this.#select
     let selecting = true
     try {
       for (let i = 0; i < size; i++) {
         const value = values[i]
         selecting = true
-        backend.setCurrentKey(this.#select(value))
+        const key = select(value)
+        if (keyHashes === undefined) backend.setCurrentKey(key)
+        else backend.setHashedKey(key, keyHashes[i] as number)
         const held = table.get(voidNamespace)
         selecting = false // An impossible key is found out by the first access.
         if (add !== undefined && held !== undefined && add(held, value)) {

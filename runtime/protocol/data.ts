@@ -5,7 +5,7 @@
 export const frameType = {
   /** consumer -> producer, first on a connection: [0, protocolVersion, clusterId, token, epoch, jobId, attempt, consumerSlot, producerSlot] */
   hello: 0,
-  /** [1, channel, schemaId, size, bin timestamps | nil, ...columns] */
+  /** [1, channel, schemaId, size, bin timestamps | nil, bin hashes of the keys | nil, ...columns]; `exchange.codec: 'record'` has no hashes */
   records: 1,
   /** [2, channel, schemaId, schema]: what the columns of later frames are */
   schema: 2,
@@ -22,6 +22,6 @@ export const frameType = {
   /** consumer -> producer: [8, channel, credits] more frames may be sent on this channel. Every frame takes one but schema and credit; a producer begins with `exchange.credits`. */
   credit: 8,
 } as const
-export const dataProtocolVersion = 1
+export const dataProtocolVersion = 2
 /** A longer frame closes the connection. */
 export const maxFrameLength = 64 * 1024 * 1024

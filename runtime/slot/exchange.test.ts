@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import type { ExchangeConfig } from '../graph/config.ts'
-import { createBatch } from '../core/batch.ts'
+import { BatchPool, createBatch } from '../core/batch.ts'
 import { decodeFrame } from '../codec/frame.ts'
-import { keyGroupOf, subtaskOfKeyGroup } from '../core/key-group.ts'
-import { maxWaiting, OutputChannel, type ChannelOwner } from './output-channel.ts'
+import { keyGroupOf, spreadKeyHash, subtaskOfKeyGroup } from '../core/key-group.ts'
+import { maxWaiting, OutputChannel, type ChannelLink, type ChannelOwner } from './output-channel.ts'
 import { closureHashLoop, hashPartitioner } from './partitioner.ts'
 import { needsCopy } from './result-writer.ts'
 import { TestNetwork, type TestJob } from './test-network.ts'
@@ -55,7 +55,7 @@ test('a channel holds what has no credit, says so, and sends it in order when cr
     },
     sendFrame: () => {},
   }
-  const channel = new OutputChannel(0, 0, link, owner, 2, 1)
+  const channel = new OutputChannel({ number: 0, slot: 0, link, owner, batches: new BatchPool(2), credits: 1 })
   for (const value of 'abcde') channel.append(value, 0)
   channel.element({ kind: 'watermark', timestamp: 1 })
   expect([sent, channel.waiting, owner.fullChannels]).toEqual([['ab'], 3, 1])
@@ -78,7 +78,7 @@ test('a batch that becomes more frames than there is credit is sent piece by pie
     },
     sendFrame: (frame: Uint8Array) => void sent.push(frame[0]!),
   }
-  const channel = new OutputChannel(0, 0, link, { fullChannels: 0, failure: undefined }, 2, 2)
+  const channel = new OutputChannel({ number: 0, slot: 0, link, owner: { fullChannels: 0, failure: undefined }, batches: new BatchPool(2), credits: 2 })
   channel.append('a', 0)
   channel.append('b', 0)
   channel.element({ kind: 'watermark', timestamp: 1 })
@@ -92,8 +92,8 @@ test('a batch that becomes more frames than there is credit is sent piece by pie
 test('a large batch goes on as it is, a small one is gathered, an over-large one is split', () => {
   const sizes: number[] = []
   const link = { keepsBatches: true, send: (element: Parameters<OutputChannel['element']>[0]) => (element.kind === 'records' && sizes.push(element.batch.size), { bytes: 0, credits: 1, rest: [] }), sendFrame: () => {} }
-  const channel = new OutputChannel(0, 0, link, { fullChannels: 0, failure: undefined }, 8, 100)
-  const batch = (size: number) => ({ ...createBatch(size), size, values: Array.from({ length: size }, (_, i) => i) })
+  const channel = new OutputChannel({ number: 0, slot: 0, link, owner: { fullChannels: 0, failure: undefined }, batches: new BatchPool(8), credits: 100 })
+  const batch = (size: number) => ({ ...createBatch(size), size, values: Array.from({ length: size }, (_, i): unknown => i) })
   for (const size of [8, 4, 3, 3, 3, 20]) channel.appendBatch(batch(size))
   channel.flush()
   expect(sizes).toEqual([8, 4, 8, 8, 8, 5])
@@ -102,7 +102,7 @@ test('a large batch goes on as it is, a small one is gathered, an over-large one
 test('large records make smaller batches, so that frames stay near 32 KiB', () => {
   const link = { keepsBatches: false, send: (element: Parameters<OutputChannel['element']>[0]) => (element.kind === 'records' && sizes.push(element.batch.size), { bytes: element.kind === 'records' ? element.batch.size * 1024 : 1, credits: 1, rest: [] }), sendFrame: () => {} }
   const sizes: number[] = []
-  const channel = new OutputChannel(0, 0, link, { fullChannels: 0, failure: undefined }, 512, 100)
+  const channel = new OutputChannel({ number: 0, slot: 0, link, owner: { fullChannels: 0, failure: undefined }, batches: new BatchPool(512), credits: 100 })
   for (let i = 0; i < 600; i++) channel.append(i, 0)
   expect(sizes).toEqual([512, 32, 32])
 })
@@ -243,26 +243,40 @@ test('K: a key goes to the owner of its key group, by the generated loop and by 
   const key = { description: 'key', select: (value: unknown) => (value as { key: unknown }).key, field: 'key' }
   const collect = () => {
     const taken: unknown[][] = [[], [], []]
-    const channels = taken.map((values, i) => new OutputChannel(i, 0, { keepsBatches: true, send: element => (element.kind === 'records' && values.push(...element.batch.values), { bytes: 0, credits: 1, rest: [] }), sendFrame: () => {} }, { fullChannels: 0, failure: undefined }, 1, 1e9))
+    const channels = taken.map((values, number) => {
+      const link: ChannelLink = {
+        keepsBatches: true,
+        send(element) {
+          if (element.kind !== 'records') return { bytes: 0, credits: 1, rest: [] }
+          const { size, values: records, keyHashes } = element.batch
+          values.push(...records.slice(0, size))
+          expect([...keyHashes!.slice(0, size)]).toEqual(records.slice(0, size).map(record => spreadKeyHash((record as { key: unknown }).key)))
+          return { bytes: 0, credits: 1, rest: [] }
+        },
+        sendFrame: () => {},
+      }
+      return new OutputChannel({ number, slot: 0, link, owner: { fullChannels: 0, failure: undefined }, batches: new BatchPool(1), credits: 1e9, keyed: true })
+    })
     return { taken, channels }
   }
   const values = ['a', 'b', 'c', 1, 2, 2.5, -1, true, 10n, ['x', 1]].map(k => ({ key: k }))
   const expected = [0, 1, 2].map(subtask => values.filter(value => subtaskOfKeyGroup(keyGroupOf(value.key, 128), 3, 128) === subtask))
   const generated = collect()
   const batch = { size: values.length, values, timestamps: new Float64Array(values.length) }
-  hashPartitioner(generated.channels, { key, maxParallelism: 128, operator: 'count', at: undefined }).batch(batch)
+  hashPartitioner(generated.channels, new BatchPool(1), { key, maxParallelism: 128, operator: 'count', at: undefined }).batch(batch)
   expect(generated.taken).toEqual(expected)
   const closure = collect()
   const owners = Array.from({ length: 128 }, (_, group) => closure.channels[subtaskOfKeyGroup(group, 3, 128)]!)
-  closureHashLoop(keyGroupOf, owners, 128, key)(values, batch.timestamps, values.length)
+  closureHashLoop(spreadKeyHash, owners, 128, key)(values, batch.timestamps, values.length)
   expect(closure.taken).toEqual(expected)
 })
 
 test('an error of a key names the operator and the line', () => {
   const at = { file: 'job.ts', line: 3 }
   const partition = (select: (value: unknown) => unknown) => {
-    const channel = new OutputChannel(0, 0, { keepsBatches: true, send: () => ({ bytes: 0, credits: 1, rest: [] }), sendFrame: () => {} }, { fullChannels: 0, failure: undefined }, 1, 1)
-    hashPartitioner([channel], { key: { description: "'user'", select }, maxParallelism: 128, operator: 'orders', at }).record({ user: undefined }, 0)
+    const link = { keepsBatches: true, send: () => ({ bytes: 0, credits: 1, rest: [] }), sendFrame: () => {} }
+    const channel = new OutputChannel({ number: 0, slot: 0, link, owner: { fullChannels: 0, failure: undefined }, batches: new BatchPool(1), credits: 1, keyed: true })
+    hashPartitioner([channel], new BatchPool(1), { key: { description: "'user'", select }, maxParallelism: 128, operator: 'orders', at }).record({ user: undefined }, 0)
   }
   expect(() => partition(() => undefined)).toThrow(expect.objectContaining({ code: 'INVALID_KEY', message: `keyBy('user') of "orders": undefined cannot be a key`, at }))
   expect(() => partition(() => { throw new Error('oh') })).toThrow(expect.objectContaining({ code: 'USER_CODE_FAILED', message: `keyBy('user') of "orders" threw: oh`, at }))

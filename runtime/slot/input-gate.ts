@@ -2,7 +2,7 @@
  * The input channels of one task, read round-robin, one element at a time from each. What a blocked channel (alignment)
  * holds stays queued; the producer runs out of credit and waits. An element gives its credit back when it is taken.
  */
-import type { StreamElement } from '../core/batch.ts'
+import type { BatchPool, StreamElement } from '../core/batch.ts'
 import { assert } from '../core/assert.ts'
 import { RingBuffer } from '../core/ring-buffer.ts'
 import { createChannelDecoder, type ChannelDecoder } from '../codec/channel-codec.ts'
@@ -19,6 +19,7 @@ export interface InputChannelOptions {
   /** Logical slot of the producer. */
   readonly slot: number
   readonly exchange: ExchangeConfig
+  readonly batches: BatchPool
   /** Gives credits back to the producer. */
   giveCredit(credits: number): void
   /** 1 inside a slot; between slots credits are announced in halves. */
@@ -52,7 +53,7 @@ export class InputChannel {
     this.slot = options.slot
     // Schemas come on top, at most one before each frame of records.
     this.#queue = new RingBuffer(options.exchange.credits * 2)
-    this.#decoder = createChannelDecoder(options.exchange.codec)
+    this.#decoder = createChannelDecoder(options.exchange.codec, options.batches)
     this.#giveCredit = options.giveCredit
     this.#creditsAtOnce = options.creditsAtOnce
   }

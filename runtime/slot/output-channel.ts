@@ -5,8 +5,8 @@
  * what waits here by one piece of work of the task: a task does not run while one of its channels has `maxWaiting`
  * elements waiting (`ChannelOwner`). Batches wait as values and are encoded only when they can be sent.
  */
-import type { Batch, StreamElement } from '../core/batch.ts'
-import { createBatch, maxFrameBytes } from '../core/batch.ts'
+import type { Batch, BatchPool, StreamElement } from '../core/batch.ts'
+import { maxFrameBytes } from '../core/batch.ts'
 import { RingBuffer } from '../core/ring-buffer.ts'
 import type { Timestamp } from '../core/time.ts'
 
@@ -40,13 +40,26 @@ export const maxWaiting = 2
 /** One call into user code may emit without end; beyond so many records the task fails. */
 const waitingRecords = 2 ** 25
 
+export interface OutputChannelOptions {
+  readonly number: number
+  /** Logical slot of the consumer. */
+  readonly slot: number
+  readonly link: ChannelLink
+  readonly owner: ChannelOwner
+  readonly batches: BatchPool
+  readonly credits: number
+  /** Of an edge by key: every record comes with the hash of its key. */
+  readonly keyed?: boolean
+}
+
 export class OutputChannel {
   readonly number: number
   /** Logical slot of the consumer. */
   readonly slot: number
   readonly #link: ChannelLink
   readonly #owner: ChannelOwner
-  readonly #batchSize: number
+  readonly #batches: BatchPool
+  readonly #keyed: boolean
   readonly #waiting: RingBuffer<StreamElement>
   /** Frames of the element that was sent last, before everything in `#waiting`. */
   #rest: readonly Uint8Array[] = noFrames
@@ -58,17 +71,18 @@ export class OutputChannel {
   #ended = false
   bytesOut = 0
 
-  constructor(number: number, slot: number, link: ChannelLink, owner: ChannelOwner, batchSize: number, credits: number) {
+  constructor({ number, slot, link, owner, batches, credits, keyed = false }: OutputChannelOptions) {
     this.number = number
     this.slot = slot
     this.#link = link
     this.#owner = owner
-    this.#batchSize = batchSize
+    this.#batches = batches
+    this.#keyed = keyed
     // In records, so that a job does not fail at one size of batches and run at another.
-    this.#waiting = new RingBuffer(Math.ceil(waitingRecords / batchSize))
-    this.#limit = batchSize
+    this.#waiting = new RingBuffer(Math.ceil(waitingRecords / batches.capacity))
+    this.#limit = batches.capacity
     this.#credit = credits
-    this.#batch = createBatch(batchSize)
+    this.#batch = batches.take(keyed)
   }
 
   /** Values are given up. */
@@ -81,6 +95,13 @@ export class OutputChannel {
     if (at + 1 >= this.#limit) this.flush()
   }
 
+  /** On an edge by key; `hash` is the key's `spreadKeyHash`. */
+  appendKeyed(value: unknown, timestamp: Timestamp, hash: number): void {
+    const batch = this.#batch
+    ;(batch.keyHashes as Int32Array)[batch.size] = hash
+    this.append(value, timestamp)
+  }
+
   /** The batch is given up; a large one goes on as it is. */
   appendBatch(batch: Batch): void {
     const size = batch.size
@@ -90,18 +111,14 @@ export class OutputChannel {
     }
     const { values, timestamps } = batch
     for (let i = 0; i < size; i++) this.append(values[i], timestamps[i] as number)
+    this.#batches.give(batch)
   }
 
   flush(): void {
     const batch = this.#batch
     if (batch.size === 0) return
     this.#deadline = Infinity
-    if (this.#mayPass && !this.#link.keepsBatches) {
-      this.#send({ kind: 'records', batch })
-      batch.size = 0
-      return
-    }
-    this.#batch = createBatch(this.#batchSize)
+    this.#batch = this.#batches.take(this.#keyed)
     this.#push({ kind: 'records', batch })
   }
 
@@ -176,13 +193,16 @@ export class OutputChannel {
     this.#credit -= credits
     this.#rest = rest
     this.bytesOut += bytes
-    if (element.kind === 'records' && bytes > 0) this.#adapt(element.batch.size, bytes)
+    if (element.kind !== 'records') return
+    if (bytes > 0) this.#adapt(element.batch.size, bytes)
+    if (!this.#link.keepsBatches) this.#batches.give(element.batch)
   }
 
   /** Frames of about `maxFrameBytes` at most. */
   #adapt(records: number, bytes: number): void {
-    if (bytes <= maxFrameBytes && this.#limit === this.#batchSize) return
+    const { capacity } = this.#batches
+    if (bytes <= maxFrameBytes && this.#limit === capacity) return
     const fitting = Math.floor((records * maxFrameBytes) / bytes)
-    this.#limit = Math.max(1, Math.min(this.#batchSize, fitting))
+    this.#limit = Math.max(1, Math.min(capacity, fitting))
   }
 }

@@ -6,10 +6,10 @@
  * The hash loop is generated per edge: it has feedback of its own, and reads a key that is one field in place. Where code
  * generation is forbidden, a closure does the same.
  */
-import type { Batch } from '../core/batch.ts'
+import { createBatch, type Batch, type BatchPool } from '../core/batch.ts'
 import { AssertionFailure } from '../core/assert.ts'
 import { FlinkError, type SourcePosition } from '../core/errors.ts'
-import { keyGroupOf, subtaskOfKeyGroup } from '../core/key-group.ts'
+import { spreadKeyHash, subtaskOfKeyGroup } from '../core/key-group.ts'
 import type { Timestamp } from '../core/time.ts'
 import type { KeySelector } from '../api/functions.ts'
 import type { OutputChannel } from './output-channel.ts'
@@ -28,7 +28,7 @@ export function forwardPartitioner(channel: OutputChannel): Partitioner {
 }
 
 /** `start` is the channel of the first record. */
-export function rebalancePartitioner(channels: readonly OutputChannel[], start: number): Partitioner {
+export function rebalancePartitioner(channels: readonly OutputChannel[], batches: BatchPool, start: number): Partitioner {
   let next = start
   const record = (value: unknown, timestamp: Timestamp) => {
     ;(channels[next] as OutputChannel).append(value, timestamp)
@@ -36,14 +36,16 @@ export function rebalancePartitioner(channels: readonly OutputChannel[], start: 
   }
   return {
     record,
-    batch({ size, values, timestamps }) {
+    batch(batch) {
+      const { size, values, timestamps } = batch
       for (let i = 0; i < size; i++) record(values[i], timestamps[i] as number)
+      batches.give(batch)
     },
   }
 }
 
 /** Each consumer gets its own record: `copy` is undefined where sharing cannot be seen. */
-export function broadcastPartitioner(channels: readonly OutputChannel[], copy: (channel: number) => ((value: unknown) => unknown) | undefined): Partitioner {
+export function broadcastPartitioner(channels: readonly OutputChannel[], batches: BatchPool, copy: (channel: number) => ((value: unknown) => unknown) | undefined): Partitioner {
   const copies = channels.map((_, index) => copy(index))
   const record = (value: unknown, timestamp: Timestamp) => {
     for (let i = 0; i < channels.length; i++) {
@@ -53,8 +55,10 @@ export function broadcastPartitioner(channels: readonly OutputChannel[], copy: (
   }
   return {
     record,
-    batch({ size, values, timestamps }) {
+    batch(batch) {
+      const { size, values, timestamps } = batch
       for (let i = 0; i < size; i++) record(values[i], timestamps[i] as number)
+      batches.give(batch)
     },
   }
 }
@@ -67,12 +71,12 @@ export interface HashOptions {
   readonly at: SourcePosition | undefined
 }
 
-export function hashPartitioner(channels: readonly OutputChannel[], options: HashOptions): Partitioner {
+export function hashPartitioner(channels: readonly OutputChannel[], batches: BatchPool, options: HashOptions): Partitioner {
   const { maxParallelism } = options
   const owners = Array.from({ length: maxParallelism }, (_, group) => channels[subtaskOfKeyGroup(group, channels.length, maxParallelism)] as OutputChannel)
-  const loop = hashLoop(options.key)(keyGroupOf, owners, maxParallelism, options.key)
-  const one: Batch = { size: 1, values: [undefined], timestamps: new Float64Array(1) }
-  const batch = (records: Batch) => {
+  const loop = hashLoop(options.key)(spreadKeyHash, owners, maxParallelism, options.key)
+  const one = createBatch(1)
+  const send = (records: Batch) => {
     try {
       loop(records.values, records.timestamps, records.size)
     } catch (error) {
@@ -80,28 +84,34 @@ export function hashPartitioner(channels: readonly OutputChannel[], options: Has
     }
   }
   return {
-    batch,
+    batch(records) {
+      send(records)
+      batches.give(records)
+    },
     record(value, timestamp) {
+      one.size = 1
       one.values[0] = value
       one.timestamps[0] = timestamp
-      batch(one)
+      send(one)
+      one.values[0] = undefined
     },
   }
 }
 
 type HashLoop = (values: readonly unknown[], timestamps: Float64Array, size: number) => void
-type MakeHashLoop = (keyGroup: typeof keyGroupOf, owners: readonly OutputChannel[], maxParallelism: number, key: KeySelector) => HashLoop
+type MakeHashLoop = (hashOf: typeof spreadKeyHash, owners: readonly OutputChannel[], maxParallelism: number, key: KeySelector) => HashLoop
 
 function hashLoop(key: KeySelector): MakeHashLoop {
   const read = key.field === undefined ? 'key.select(value)' : `value[${JSON.stringify(key.field)}]`
   try {
     // The only text that comes from the user is the field's name, and it goes through JSON.stringify.
     return new Function(
-      'keyGroup', 'owners', 'maxParallelism', 'key',
+      'hashOf', 'owners', 'maxParallelism', 'key',
       `return function hashPartition(values, timestamps, size) {
         for (let i = 0; i < size; i++) {
           const value = values[i]
-          owners[keyGroup(${read}, maxParallelism)].append(value, timestamps[i])
+          const hash = hashOf(${read})
+          owners[hash % maxParallelism].appendKeyed(value, timestamps[i], hash)
         }
       }`,
     ) as MakeHashLoop
@@ -110,10 +120,11 @@ function hashLoop(key: KeySelector): MakeHashLoop {
   }
 }
 
-export const closureHashLoop: MakeHashLoop = (keyGroup, owners, maxParallelism, key) => (values, timestamps, size) => {
+export const closureHashLoop: MakeHashLoop = (hashOf, owners, maxParallelism, key) => (values, timestamps, size) => {
   for (let i = 0; i < size; i++) {
     const value = values[i]
-    ;(owners[keyGroup(key.select(value), maxParallelism)] as OutputChannel).append(value, timestamps[i] as number)
+    const hash = hashOf(key.select(value))
+    ;(owners[hash % maxParallelism] as OutputChannel).appendKeyed(value, timestamps[i] as number, hash)
   }
 }
 

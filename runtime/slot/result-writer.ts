@@ -5,7 +5,7 @@
  * so at most one consumer may get the original, and none while another's original still waits to be encoded. The other
  * hand-overs by reference get copies, unless the user promised `objectReuse`.
  */
-import type { Batch } from '../core/batch.ts'
+import type { Batch, BatchPool } from '../core/batch.ts'
 import type { ChainOutput } from '../operators/chain.ts'
 import type { Partitioner } from './partitioner.ts'
 
@@ -15,7 +15,7 @@ export interface WriterEdge {
   readonly copy: ((value: unknown) => unknown) | undefined
 }
 
-export function createResultWriter(edges: readonly WriterEdge[]): ChainOutput {
+export function createResultWriter(edges: readonly WriterEdge[], batches: BatchPool): ChainOutput {
   const [only, ...others] = edges
   if (only !== undefined && others.length === 0 && only.copy === undefined) {
     const { partitioner } = only
@@ -28,7 +28,8 @@ export function createResultWriter(edges: readonly WriterEdge[]): ChainOutput {
   }
   return {
     emitBatch(batch) {
-      if (batch.size > 0) for (const edge of edges) edge.partitioner.batch(copyBatch(batch, edge.copy))
+      if (batch.size > 0) for (const edge of edges) edge.partitioner.batch(copyBatch(batch, edge.copy, batches))
+      batches.give(batch)
     },
     emit(value, timestamp) {
       for (const { partitioner, copy } of edges) partitioner.record(copy === undefined ? value : copy(value), timestamp)
@@ -37,11 +38,15 @@ export function createResultWriter(edges: readonly WriterEdge[]): ChainOutput {
 }
 
 /** The batch itself is given up to a partitioner, so several edges need several batches even where they share the values. */
-function copyBatch(batch: Batch, copy: ((value: unknown) => unknown) | undefined): Batch {
-  const { size } = batch
-  const values = batch.values.slice(0, size)
-  if (copy !== undefined) for (let i = 0; i < size; i++) values[i] = copy(values[i])
-  return { size, values, timestamps: batch.timestamps.slice(0, size) }
+function copyBatch(batch: Batch, copy: ((value: unknown) => unknown) | undefined, batches: BatchPool): Batch {
+  const { size, values, timestamps } = batch
+  const copied = batches.take()
+  for (let i = 0; i < size; i++) {
+    copied.values[i] = copy === undefined ? values[i] : copy(values[i])
+    copied.timestamps[i] = timestamps[i] as number
+  }
+  copied.size = size
+  return copied
 }
 
 /**

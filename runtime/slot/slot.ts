@@ -10,6 +10,7 @@
  * When all tasks are finished the slot still takes credit for their last elements, until it has `ended`.
  */
 import { assert } from '../core/assert.ts'
+import { BatchPool } from '../core/batch.ts'
 import { FlinkError } from '../core/errors.ts'
 import { decodeFrame } from '../codec/frame.ts'
 import { keyGroupRangeOf } from '../core/key-group.ts'
@@ -39,6 +40,7 @@ export class Slot {
   readonly #deployment: SlotDeployment
   readonly #createChain: CreateChain
   readonly #transformations: ReadonlyMap<number, Transformation>
+  readonly #batches: BatchPool
   readonly #wiring: SlotWiring
   readonly #tasks: readonly Task[]
   /** Opened one per turn, the last of the topology first; nothing runs before all are open. */
@@ -65,10 +67,12 @@ export class Slot {
     this.#transformations = new Map(definition.transformations.map(transformation => [transformation.id, transformation]))
     this.#now = host.now()
     this.#nextMetrics = this.#now + metricsInterval
+    this.#batches = new BatchPool(graph.config.exchange.batchSize)
     this.#wiring = wireSlot({
       plan,
       slot: deployment.slot,
       exchange: graph.config.exchange,
+      batches: this.#batches,
       transformation: id => this.#transformation(id),
       send: (slot, frame) => host.send(slot, frame),
       random: () => host.random(),
@@ -319,6 +323,7 @@ export class Slot {
       ref: { vertex: index, subtask },
       vertex,
       wiring,
+      batches: this.#batches,
       alignment: config.checkpointing.mode,
       finalCheckpoint: commits && config.checkpointing.interval !== undefined,
       finishedBefore: finishedVertices.includes(index),
@@ -347,6 +352,7 @@ export class Slot {
         operators: vertex.operators,
         transformation: id => this.#transformation(id),
         exchange: config.exchange,
+        batches: this.#batches,
         autoWatermarkInterval: config.autoWatermarkInterval,
         checkpointing: config.checkpointing.interval !== undefined,
         projectDirectory,

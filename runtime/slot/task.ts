@@ -5,7 +5,7 @@
  * How data ends: MAX watermark (if event time ends) -> `endInput` -> `endOfData` downstream -> wait for one completed
  * checkpoint that was taken after it, if the job commits anything -> close -> `endOfPartition` -> FINISHED.
  */
-import type { CheckpointBarrier, StreamElement } from '../core/batch.ts'
+import type { BatchPool, CheckpointBarrier, StreamElement } from '../core/batch.ts'
 import { assert, AssertionFailure, unreachable } from '../core/assert.ts'
 import { DecodeError } from '../codec/bytes.ts'
 import { errorToData, FlinkError, type ErrorData } from '../core/errors.ts'
@@ -27,6 +27,7 @@ export interface TaskOptions {
   readonly ref: SubtaskRef
   readonly vertex: JobVertex
   readonly wiring: TaskWiring
+  readonly batches: BatchPool
   readonly alignment: AlignmentMode
   /** The job commits with checkpoints: its tasks end with one. */
   readonly finalCheckpoint: boolean
@@ -219,6 +220,7 @@ export class Task {
       if (element.kind === 'records') {
         done += element.batch.size
         this.#chainOf().processBatch(element.batch, channel.input)
+        this.#options.batches.give(element.batch)
       } else {
         done++
         this.#control(channel, element, now)

@@ -2,7 +2,7 @@
  * Builds the channels of all tasks of one slot from the execution plan: who reads what from whom, by channel number, in
  * this slot (by reference, or as frames when `exchange.handover` says so) or in another (as frames through the host).
  */
-import type { StreamElement } from '../core/batch.ts'
+import type { BatchPool, StreamElement } from '../core/batch.ts'
 import { assert } from '../core/assert.ts'
 import type { SourcePosition } from '../core/errors.ts'
 import type { ExchangeConfig } from '../graph/config.ts'
@@ -25,6 +25,7 @@ export interface WiringOptions {
   /** This logical slot. */
   readonly slot: number
   readonly exchange: ExchangeConfig
+  readonly batches: BatchPool
   transformation(id: number): Transformation
   send(slot: number, frame: Uint8Array): void
   /** Uniform in [0, 1). */
@@ -90,6 +91,7 @@ function wireInputs(subtask: PlanSubtask, slotOf: SlotOf, inputs: Map<number, In
         inputIndex,
         slot: from,
         exchange,
+        batches: options.batches,
         giveCredit,
         creditsAtOnce: from === slot ? 1 : Math.max(1, exchange.credits >> 1),
       })
@@ -109,7 +111,7 @@ function wireOutputs(subtask: PlanSubtask, slotOf: SlotOf, inputs: ReadonlyMap<n
     const channels = downs.map(down => {
       const number = channelOf(shape, subtask.subtask, down)
       const to = slotOf(edge.target, down)
-      const channel = new OutputChannel(number, to, link(number, to, inputs, options), owner, options.exchange.batchSize, options.exchange.credits)
+      const channel = new OutputChannel({ number, slot: to, link: link(number, to, inputs, options), owner, batches: options.batches, credits: options.exchange.credits, keyed: edge.partitioner === 'hash' })
       outputs.set(number, channel)
       return channel
     })
@@ -118,7 +120,7 @@ function wireOutputs(subtask: PlanSubtask, slotOf: SlotOf, inputs: ReadonlyMap<n
     if (output === undefined) leaving.set(key, (output = { operator: edge.sourceOperator, tag: edge.tag, edges: [] }))
     output.edges.push({ edge, channels })
   }
-  const all = [...leaving.values()].map(({ operator, tag, edges }): TaskOutput => ({ operator, tag, writer: createResultWriter(writerEdges(edges, options)), channels: edges.flatMap(edge => edge.channels) }))
+  const all = [...leaving.values()].map(({ operator, tag, edges }): TaskOutput => ({ operator, tag, writer: createResultWriter(writerEdges(edges, options), options.batches), channels: edges.flatMap(edge => edge.channels) }))
   return new TaskOutputs(all, owner)
 }
 
@@ -148,15 +150,15 @@ function createPartitioner(edge: JobEdge, channels: readonly OutputChannel[], co
     case 'forward':
       return forwardPartitioner(channels[0] as OutputChannel)
     case 'rebalance':
-      return rebalancePartitioner(channels, Math.floor(options.random() * channels.length))
+      return rebalancePartitioner(channels, options.batches, Math.floor(options.random() * channels.length))
     case 'broadcast':
-      return broadcastPartitioner(channels, copy)
+      return broadcastPartitioner(channels, options.batches, copy)
     case 'hash': {
       assert(edge.keyOf !== undefined, 'a hash edge without its key')
       const { key, name, at } = keyOf(options.transformation(edge.keyOf))
       const maxParallelism = options.plan.graph.vertices[edge.target]?.maxParallelism
       assert(maxParallelism !== undefined, `no vertex ${edge.target}`)
-      return hashPartitioner(channels, { key, maxParallelism, operator: name, at })
+      return hashPartitioner(channels, options.batches, { key, maxParallelism, operator: name, at })
     }
   }
 }

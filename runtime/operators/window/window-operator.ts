@@ -81,7 +81,8 @@ export class WindowOperator implements Operator {
   }
 
   processBatch(batch: Batch): void {
-    const { values, timestamps, size } = batch
+    const { values, timestamps, keyHashes, size } = batch
+    const backend = this.#backend
     const { size: length, offset } = this.#spec.assigner
     let selecting = true
     try {
@@ -96,7 +97,8 @@ export class WindowOperator implements Operator {
         }
         selecting = true
         const key = this.#select(value)
-        this.#backend.setCurrentKey(key)
+        if (keyHashes === undefined) backend.setCurrentKey(key)
+        else backend.setHashedKey(key, keyHashes[i] as number)
         const held = this.#table.get(end)
         selecting = false // An impossible key is found out by the first access.
         this.#add(key, held, value, end)

@@ -3,7 +3,7 @@
  * under it and once only: many records touch no state at all, and a get and its put share them.
  */
 import { AssertionFailure } from '../../core/assert.ts'
-import { canonicalKey, keyHash, murmurHash } from '../../core/key-group.ts'
+import { canonicalKey, keyHash, murmurHash, spreadKeyHash } from '../../core/key-group.ts'
 import type { CanonicalKey, KeyGroupRange } from '../../core/key-group.ts'
 
 export class CurrentKey {
@@ -17,6 +17,8 @@ export class CurrentKey {
   hash = 0
   keyGroup = -1
   #resolved = false
+  /** The hash that came with the key, or -1. */
+  #spread = -1
 
   constructor(keyGroups: KeyGroupRange, maxParallelism: number) {
     this.#keyGroups = keyGroups
@@ -29,12 +31,22 @@ export class CurrentKey {
     this.key = key
     this.serial++
     this.#resolved = false
+    this.#spread = -1
+  }
+
+  /** `hash` is `spreadKeyHash(key)`. */
+  setHashed(key: unknown, hash: number): void {
+    if (key === this.key && typeof key !== 'object') return
+    this.key = key
+    this.serial++
+    this.#resolved = false
+    this.#spread = hash
   }
 
   resolve(): void {
     if (this.#resolved) return
     const { key } = this
-    const spread = murmurHash(keyHash(key))
+    const spread = this.#spread >= 0 ? this.#spread : spreadKeyHash(key)
     const keyGroup = spread % this.#maxParallelism
     if (keyGroup < this.#keyGroups.start || keyGroup > this.#keyGroups.end) this.#notOurs(keyGroup)
     this.canonical = canonicalKey(key)
@@ -51,7 +63,7 @@ export class CurrentKey {
 
 /** Where a key lies among the pages of its key group: the bits that chose the key group are the last ones. */
 export function pageHash(key: unknown): number {
-  return murmurHash(keyHash(key)) << 1
+  return spreadKeyHash(key) << 1
 }
 
 /** Where a field of a map lies: first its key's bits, so that a key's fields are neighbours, then its own. */

@@ -51,6 +51,10 @@ export class PagedState implements KeyedStateBackend {
     this.#current.set(key)
   }
 
+  setHashedKey(key: unknown, hash: number): void {
+    this.#current.setHashed(key, hash)
+  }
+
   currentKey(): unknown {
     return this.#current.key
   }

@@ -289,9 +289,15 @@ async function modelRound(backendCase: BackendCase, random: Random): Promise<voi
       model.maps.set(`${at} ${typeof field} ${field}`, { key, namespace, field, value: [...value] })
     } else if (choice < 84) {
       const fields = [...maps.entries(namespace)]
-      const [field] = fields.length > 0 ? random.pick(fields) : [0]
-      maps.remove(namespace, field)
-      model.maps.delete(`${at} ${typeof field} ${String(field)}`)
+      const [field, value] = fields.length > 0 ? random.pick(fields) : [0, undefined]
+      if (value === undefined || random.chance(0.5)) {
+        maps.remove(namespace, field)
+        model.maps.delete(`${at} ${typeof field} ${String(field)}`)
+      } else {
+        ;(value as number[])[0] = step
+        maps.put(namespace, field, value)
+        model.maps.set(`${at} ${typeof field} ${String(field)}`, { key, namespace, field, value: [step] })
+      }
     } else if (choice < 86) {
       expect(maps.isEmpty(namespace)).toBe(![...model.maps.keys()].some(name => name.startsWith(`${at} `)))
       maps.clear(namespace)

@@ -64,6 +64,60 @@ test('behaves as a sorted list under random use', () => {
       expect(queue.size, `seed ${seed}`).toBe(model.length)
       expect(queue.next(), `seed ${seed}`).toBe(model.length === 0 ? Infinity : Math.min(...model.map(timer => timer.time)))
     }
-    expect([...queue].length, `seed ${seed}`).toBe(model.length)
   }
+})
+
+test('a snapshot is of one instant: it gets every timer that is set when it begins, once, and no later one, whatever happens meanwhile', () => {
+  for (let seed = 1; seed <= 60; seed++) {
+    const random = seededRandom(seed)
+    const queue = new TimerQueue()
+    const set = new Set<string>()
+    const spread = random.pick([3, 20, 2_000, 3_000_000])
+    let now = 0
+    const use = (steps: number) => {
+      for (let step = 0; step < steps; step++) {
+        const time = now + random.int(spread)
+        const key = random.int(40)
+        const choice = random.int(10)
+        if (choice < 6) {
+          queue.add(time, key, 0)
+          set.add(`${key}@${time}`)
+        } else if (choice < 9) {
+          const victim = set.size > 0 && random.chance(0.8) ? random.pick([...set]) : `${key}@${time}`
+          const [of, at] = victim.split('@').map(Number) as [number, number]
+          queue.delete(at, of)
+          set.delete(victim)
+        } else if (random.chance(0.1)) {
+          now += random.int(spread)
+          for (const fired of drain(queue, now)) set.delete(fired)
+        }
+      }
+    }
+    use(random.int(600))
+    for (let snapshot = 0; snapshot < 5; snapshot++) {
+      const expected = [...set].sort()
+      const got: string[] = []
+      const visits = queue.startSnapshot(timer => got.push(`${String(timer.key)}@${timer.timestamp}`))
+      const aborted = random.chance(0.2)
+      for (let steps = 0; aborted ? steps < 3 : visits.next().done !== true; steps++) use(random.int(4))
+      queue.endSnapshot()
+      if (!aborted) expect(got.sort(), `seed ${seed}`).toEqual(expected)
+      use(100)
+    }
+  }
+})
+
+test('a snapshot visits nothing when it begins, and ends although timers are set faster than it visits them', () => {
+  const queue = new TimerQueue()
+  for (let key = 0; key < 10_000; key++) queue.add(1 + (key % 3), key, 0)
+  let taken = 0
+  const visits = queue.startSnapshot(() => taken++)
+  expect(taken).toBe(0)
+  let visited = 0
+  for (let key = 10_000; visits.next().done !== true; visited++) {
+    for (let i = 0; i < 3; i++) queue.add(2 + i, key++, 0)
+    if (visited > 1_000_000) throw new Error('runs after what is new for ever')
+  }
+  expect(taken).toBe(10_000)
+  expect(visited).toBeLessThan(100_000)
 })

@@ -6,16 +6,22 @@
  * has a bit, so that the next timer is found by counting zeros and nothing is ever sorted. A page with few timers is a
  * short sorted list instead, because timers a day ahead are often alone in theirs. Registering costs the same however far
  * ahead the timer is or the watermark jumps; that is what the wheel of fixed reach that we measured first does not give.
+ *
+ * A snapshot is of one instant and copies nothing then: timers know whether they are older than it, those that are taken
+ * out before their turn are handed to it, and the others it visits when it has time. `Map`s are in the order of insertion:
+ * who visits as many as there were when he began has seen all of those.
  */
 import type { Timestamp } from '../../core/time.ts'
 import { canonicalKey, type CanonicalKey } from '../../core/key-group.ts'
 
-/** Never changed after it was made: a snapshot may hold it while firing goes on. */
+/** Never changed after it was made, but for `epoch`: a snapshot may hold it while firing goes on. */
 export interface Timer {
   readonly timestamp: Timestamp
   readonly key: unknown
   readonly canonical: CanonicalKey
   readonly keyGroup: number
+  /** The last snapshot that it was handed to, or that began before it was set. */
+  epoch: number
 }
 
 const pageBits = 10
@@ -29,15 +35,48 @@ export class TimerQueue {
   /** The page that was used last: timers come in runs. */
   #recent: Page | undefined
   #size = 0
+  /** Number of the last snapshot that began. */
+  #epoch = 0
+  /** Takes what the running snapshot has still to get. */
+  #snapshot: ((timer: Timer) => void) | undefined
 
   get size(): number {
     return this.#size
   }
 
+  /**
+   * Begins a snapshot: every timer that is set now is passed to `take` once, when the iterator comes to it or, before that,
+   * when it is taken out of the queue. The iterator yields as often as it has visited one, new ones too.
+   */
+  startSnapshot(take: (timer: Timer) => void): Iterator<void> {
+    this.#epoch++
+    this.#snapshot = take
+    return this.#visit()
+  }
+
+  endSnapshot(): void {
+    this.#snapshot = undefined
+  }
+
+  *#visit(): Iterator<void> {
+    for (const page of asManyAs(this.#pages.size, this.#pages.values())) {
+      for (const timer of page.timers()) {
+        this.#handOver(timer)
+        yield
+      }
+    }
+  }
+
+  #handOver(timer: Timer): void {
+    if (timer.epoch >= this.#epoch || this.#snapshot === undefined) return
+    timer.epoch = this.#epoch
+    this.#snapshot(timer)
+  }
+
   /** False if there is such a timer already. `timestamp` is a safe integer or `Infinity`. */
   add(timestamp: Timestamp, key: unknown, keyGroup: number): boolean {
     const page = this.#pageFor(Math.floor(timestamp / pageSize))
-    const added = page.add({ timestamp, key, canonical: canonicalKey(key), keyGroup })
+    const added = page.add({ timestamp, key, canonical: canonicalKey(key), keyGroup, epoch: this.#epoch })
     if (added) this.#size++
     return added
   }
@@ -45,9 +84,11 @@ export class TimerQueue {
   /** An exact match; false if there is none. */
   delete(timestamp: Timestamp, key: unknown): boolean {
     // An emptied page stays where it is until its turn comes: taking it out of the heap would cost a search.
-    const deleted = this.#pages.get(Math.floor(timestamp / pageSize))?.delete(timestamp, canonicalKey(key)) ?? false
-    if (deleted) this.#size--
-    return deleted
+    const deleted = this.#pages.get(Math.floor(timestamp / pageSize))?.delete(timestamp, canonicalKey(key))
+    if (deleted === undefined) return false
+    this.#size--
+    this.#handOver(deleted)
+    return true
   }
 
   /** The earliest timer's time; `Infinity` if there is none. */
@@ -60,11 +101,9 @@ export class TimerQueue {
     const page = this.#firstPage()
     if (page === undefined || page.first() > until) return undefined
     this.#size--
-    return page.takeFirst()
-  }
-
-  *[Symbol.iterator](): Iterable<Timer> & Generator<Timer> {
-    for (const page of this.#pages.values()) yield* page.timers()
+    const timer = page.takeFirst()
+    this.#handOver(timer)
+    return timer
   }
 
   #pageFor(number: number): Page {
@@ -159,26 +198,21 @@ class Page {
     return true
   }
 
-  delete(timestamp: Timestamp, canonical: CanonicalKey): boolean {
+  delete(timestamp: Timestamp, canonical: CanonicalKey): Timer | undefined {
     if (this.#list !== undefined) {
       const at = this.#list.findIndex(timer => timer.timestamp === timestamp && timer.canonical === canonical)
-      if (at < 0) return false
-      this.#list.splice(at, 1)
+      if (at < 0) return undefined
       this.size--
-      return true
+      return this.#list.splice(at, 1)[0]
     }
     const offset = this.#offset(timestamp)
     const slot = (this.#slots as Map<number, Slot>).get(offset)
-    if (slot === undefined) return false
-    if (slot instanceof Map) {
-      if (!slot.delete(canonical)) return false
-      if (slot.size === 0) this.#clearSlot(offset)
-    } else {
-      if (slot.canonical !== canonical) return false
-      this.#clearSlot(offset)
-    }
+    const timer = slot instanceof Map ? slot.get(canonical) : slot
+    if (timer === undefined || timer.canonical !== canonical) return undefined
+    if (slot instanceof Map) slot.delete(canonical)
+    if (!(slot instanceof Map) || slot.size === 0) this.#clearSlot(offset)
     this.size--
-    return true
+    return timer
   }
 
   #clearSlot(offset: number): void {
@@ -213,14 +247,24 @@ class Page {
     return (this.#firstWord << 5) + (31 - Math.clz32(word & -word))
   }
 
+  /** Every timer that is there now and still is when its turn comes, and some newer ones; the page may change meanwhile. */
   *timers(): Generator<Timer> {
-    if (this.#list !== undefined) yield* this.#list
+    if (this.#list !== undefined) yield* [...this.#list]
     else {
-      for (const slot of (this.#slots as Map<number, Slot>).values()) {
-        if (slot instanceof Map) yield* slot.values()
+      const slots = this.#slots as Map<number, Slot>
+      for (const slot of asManyAs(slots.size, slots.values())) {
+        if (slot instanceof Map) yield* asManyAs(slot.size, slot.values())
         else yield slot
       }
     }
+  }
+}
+
+function* asManyAs<T>(count: number, items: Iterable<T>): Generator<T> {
+  if (count === 0) return
+  for (const item of items) {
+    yield item
+    if (--count === 0) return
   }
 }
 

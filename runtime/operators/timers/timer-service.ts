@@ -4,15 +4,14 @@
  */
 import { MIN_TIMESTAMP, type Timestamp } from '../../core/time.ts'
 import type { TimerService } from '../../api/functions.ts'
-import { decodeValue, encodeValue } from '../../codec/value-codec.ts'
+import { decodeValue } from '../../codec/value-codec.ts'
 import type { KeyedBlock, KeyedStateBackend, SnapshotRun, SnapshotSink } from '../keyed-state.ts'
 import { own } from '../ownership.ts'
-import { TimerQueue, type Timer } from './timer-queue.ts'
+import { TimerQueue } from './timer-queue.ts'
+import { TimerSnapshot } from './timer-snapshot.ts'
 
 const eventTimersState = '_timers/event'
 const processingTimersState = '_timers/processing'
-/** Timers per block of a snapshot. */
-const timersPerBlock = 1000
 
 export type TimeDomain = 'event' | 'processing'
 /** The backend's current key is the timer's. */
@@ -81,23 +80,9 @@ export class KeyedTimers implements TimerService {
     return this.#event.size + this.#processing.size
   }
 
-  /** Captures all timers now; they are written in steps. A timer never changes, so holding on to it is enough. */
+  /** Of all timers that are set now; they are written in steps. */
   snapshot(sink: SnapshotSink): SnapshotRun {
-    const blocks = [...capture(this.#event, eventTimersState), ...capture(this.#processing, processingTimersState)]
-    return {
-      step(budget) {
-        for (let written = 0; written < budget; ) {
-          const block = blocks.pop()
-          if (block === undefined) return true
-          sink.keyed(block.state, block.keyGroup, encodeTimers(block.timers))
-          written += block.timers.length
-        }
-        return blocks.length === 0
-      },
-      abort() {
-        blocks.length = 0
-      },
-    }
+    return new TimerSnapshot({ [eventTimersState]: this.#event, [processingTimersState]: this.#processing }, sink)
   }
 
   restore(block: KeyedBlock): void {
@@ -105,29 +90,4 @@ export class KeyedTimers implements TimerService {
     const [timestamps, keys] = decodeValue(block.bytes) as [number[], unknown[]]
     for (let i = 0; i < timestamps.length; i++) queue.add(timestamps[i] as number, keys[i], block.keyGroup)
   }
-}
-
-interface TimerBlock {
-  readonly state: string
-  readonly keyGroup: number
-  readonly timers: Timer[]
-}
-
-function capture(queue: TimerQueue, state: string): TimerBlock[] {
-  const blocks: TimerBlock[] = []
-  const open = new Map<number, TimerBlock>()
-  for (const timer of queue) {
-    let block = open.get(timer.keyGroup)
-    if (block === undefined || block.timers.length === timersPerBlock) {
-      block = { state, keyGroup: timer.keyGroup, timers: [] }
-      open.set(timer.keyGroup, block)
-      blocks.push(block)
-    }
-    block.timers.push(timer)
-  }
-  return blocks
-}
-
-function encodeTimers(timers: readonly Timer[]): Uint8Array {
-  return encodeValue([timers.map(timer => timer.timestamp), timers.map(timer => timer.key)], 'timers')
 }

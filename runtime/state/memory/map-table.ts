@@ -29,7 +29,7 @@ export class PagedMapTable implements MapTable {
   }
 
   get(namespace: Namespace, field: unknown): unknown {
-    return this.#mapAt(namespace, field)?.get(canonicalKey(field))?.value
+    return this.#entryAt(namespace, field)?.value
   }
 
   has(namespace: Namespace, field: unknown): boolean {
@@ -37,7 +37,7 @@ export class PagedMapTable implements MapTable {
   }
 
   put(namespace: Namespace, field: unknown, value: unknown): void {
-    const entry = this.#mapAt(namespace, field)?.get(canonicalKey(field))
+    const entry = this.#entryAt(namespace, field)
     if (entry === undefined) {
       const { current } = this.#table
       this.#insert(namespace, current.keyGroup, current.key, current.hash, field, value)
@@ -49,8 +49,9 @@ export class PagedMapTable implements MapTable {
   }
 
   remove(namespace: Namespace, field: unknown): void {
-    const map = this.#mapAt(namespace, field)
-    if (map === undefined || !map.delete(canonicalKey(field))) return
+    if (this.#entryAt(namespace, field) === undefined) return
+    const map = this.#mapAt(namespace, field) as Fields
+    map.delete(canonicalKey(field))
     const page = this.#page as Page
     if (map.size === 0) page.entries?.delete(this.#table.current.canonical, this.#table.current.hash)
     this.#serial = 0
@@ -63,8 +64,10 @@ export class PagedMapTable implements MapTable {
     const { canonical, hash } = current
     for (const page of this.#pagesOfKey(namespace)) {
       if (page.dropped) return
-      const owner = pager.peek(page).entries?.get(canonical, hash) as Entry | undefined
+      const here = pager.peek(page)
+      const owner = here.entries?.get(canonical, hash) as Entry | undefined
       if (owner === undefined) continue
+      this.#keepAll(here, canonical, owner)
       // A copy: what is put or removed meanwhile may split the page.
       for (const entry of [...(owner.value as Fields).values()]) yield [entry.key, entry.value]
     }
@@ -87,10 +90,11 @@ export class PagedMapTable implements MapTable {
     for (const page of [...this.#pagesOfKey(namespace)]) {
       if (page.dropped || page.count === 0) continue
       const entries = this.#table.pager.open(page)
-      const map = fieldsIn(entries, canonical, hash)
-      if (map === undefined) continue
+      const owner = entries.get(canonical, hash) as Entry | undefined
+      if (owner === undefined) continue
+      this.#keepAll(page, canonical, owner)
       entries.delete(canonical, hash)
-      this.#table.removed(page, map.size)
+      this.#table.removed(page, (owner.value as Fields).size)
     }
     this.#serial = 0
   }
@@ -108,6 +112,26 @@ export class PagedMapTable implements MapTable {
     if (root === undefined) return
     const first = (current.hash & (-1 << keyBitsOfField)) >>> 0
     yield* pagesBetween(root, first, first + 2 ** keyBitsOfField - 1)
+  }
+
+  /** What is in a field, to be read or changed now; `#page` is its page. */
+  #entryAt(namespace: Namespace, field: unknown): Entry | undefined {
+    const canonicalField = canonicalKey(field)
+    const entry = this.#mapAt(namespace, field)?.get(canonicalField)
+    if (entry === undefined) return undefined
+    const { pager, current } = this.#table
+    const page = this.#page as Page
+    if (pager.awaited(page)) pager.keepField(page, current.canonical, page.entries?.get(current.canonical, current.hash) as Entry, canonicalField, entry)
+    return entry
+  }
+
+  /** Before all of the owner's fields are handed out or dropped. */
+  #keepAll(page: Page, canonical: CanonicalKey, owner: Entry): void {
+    const { pager } = this.#table
+    for (const [name, field] of owner.value as Fields) {
+      if (!pager.awaited(page)) return
+      pager.keepField(page, canonical, owner, name, field)
+    }
   }
 
   /** The part of the current key's map that may hold the field; `#page` is its page. */
@@ -142,7 +166,10 @@ export class PagedMapTable implements MapTable {
       entries.insert(typeof owned === 'string' ? canonicalKey(owned) : canonical, keyHash32, owner)
     }
     const ownedField = ownedKey(field)
-    ;(owner.value as Fields).set(canonicalKey(ownedField), new Entry(ownedField, value))
+    const canonicalField = canonicalKey(ownedField)
+    const { pager } = this.#table
+    if (pager.awaited(page)) pager.keepField(page, canonical, owner, canonicalField, undefined)
+    ;(owner.value as Fields).set(canonicalField, new Entry(ownedField, value))
     this.#table.inserted(page, ownedField, value, besides)
   }
 }

@@ -8,6 +8,7 @@
  * very large map) cost a few directories on their path and not one of 2^30 slots.
  */
 import type { CanonicalKey } from '../../core/key-group.ts'
+import { createCopier, type Copier } from '../../codec/copy.ts'
 import type { Namespace } from '../../operators/keyed-state.ts'
 import { Entries } from './entries.ts'
 
@@ -37,11 +38,14 @@ export class TableInfo {
   reloads = 0
   reloadedEntries = 0
   accesses = 0
+  /** Of values, for a snapshot that is under way. */
+  readonly copy: Copier
 
   constructor(name: string, kind: TableKind, number: number) {
     this.name = name
     this.kind = kind
     this.number = number
+    this.copy = createCopier({ what: `state "${name}"` })
   }
 }
 

@@ -1,59 +1,65 @@
 /**
- * A snapshot under way: visits the pages that existed when it began, by state and key group, and takes those that were
- * written early because somebody was about to change them (`Pager.copy`). Sections are gathered per (state, key group)
+ * A snapshot under way: visits the pages that existed when it began, state by state, and takes those that were written
+ * early because somebody was about to change too much of them (`Pager.copy`). Sections are gathered per (state, key group)
  * until they make a block worth its frame.
  *
- * Pages are looked up when their key group's turn comes, not at the barrier, where all records wait: what has been split
- * or dropped since was written then, and what is new says so by its epoch.
+ * Nothing is looked up at the barrier, where all records wait, however many pages, windows and sessions there are. What has
+ * been split or dropped since was written then; what is new says so by its epoch.
  */
+import { assert } from '../../core/assert.ts'
 import type { SnapshotRun, SnapshotSink } from '../../operators/keyed-state.ts'
 import { pagesOf } from './page.ts'
-import type { Page, Root, TableInfo } from './page.ts'
+import type { Page, TableInfo } from './page.ts'
 import type { Pager } from './pager.ts'
 import { joinBlock } from './section.ts'
 import type { Table } from './table.ts'
 
-/** A block is handed on when it is this large; so much waits per (state, key group) at most. */
+/** A block is handed on when it is this large. */
 const blockBytes = 64 * 1024
-/** What a page costs besides its entries, in entries. */
+/** When so much waits in all blocks, the one that grows is handed on, however small. */
+const waitingBytes = 4 * 1024 * 1024
+/** What a page costs besides its entries, in entries; and so many bytes of a block when it is handed on. */
 const pageCost = 4
+const bytesPerEntry = 256
 
 export class PagedSnapshot implements SnapshotRun {
   readonly #pager: Pager
   readonly #sink: SnapshotSink
-  readonly #work: readonly Part[]
-  readonly #pending = new Map<TableInfo, (PendingBlock | undefined)[]>()
-  #part = 0
-  /** Of the part that is being written. */
-  #pages: Page[] | undefined
-  #page = 0
+  readonly #pages: Iterator<Page>
+  /** Blocks that wait for more, by table and key group. */
+  readonly #blocks = new Map<TableInfo, (Block | undefined)[]>()
+  #waiting = 0
+  /** All pages are written; what is left are these blocks. */
+  #last: Block[] | undefined
   #done = false
 
-  constructor(pager: Pager, tables: Iterable<Table>, sink: SnapshotSink) {
+  constructor(pager: Pager, tables: readonly Table[], sink: SnapshotSink) {
     this.#pager = pager
     this.#sink = sink
-    this.#work = parts(tables)
     pager.startSnapshot(this)
+    this.#pages = pagesBefore(tables, pager.epoch)
   }
 
   step(budget: number): boolean {
-    while (!this.#done) {
-      const part = this.#work[this.#part]
-      if (part === undefined) {
-        this.#finish()
+    while (this.#last === undefined && !this.#done) {
+      if (budget <= 0) return false
+      const next = this.#pages.next()
+      if (next.done === true) {
+        // From now on nothing is awaited: every page is written or new.
+        this.#last = [...this.#blocks.values()].flatMap(blocks => blocks.filter(block => block !== undefined))
         break
       }
-      const pages = (this.#pages ??= part.roots.flatMap(root => [...pagesOf(root)]))
-      while (this.#page < pages.length) {
-        if (budget <= 0) return false
-        const page = pages[this.#page++] as Page
-        budget -= page.count + pageCost
-        this.#pager.copy(page)
+      budget -= next.value.count + pageCost
+      this.#pager.copy(next.value)
+    }
+    while (!this.#done) {
+      const block = this.#last?.pop()
+      if (block === undefined) this.#finish()
+      else {
+        budget -= block.bytes / bytesPerEntry
+        this.#handOn(block)
+        if (budget <= 0 && this.#last?.length !== 0) return false
       }
-      this.#flush(part.table, part.keyGroup)
-      this.#part++
-      this.#pages = undefined
-      this.#page = 0
     }
     return true
   }
@@ -64,49 +70,43 @@ export class PagedSnapshot implements SnapshotRun {
 
   write(page: Page, section: Uint8Array): void {
     const { table, keyGroup } = page.root
-    let blocks = this.#pending.get(table)
-    if (blocks === undefined) this.#pending.set(table, (blocks = []))
-    const block = (blocks[keyGroup] ??= { sections: [], bytes: 0 })
+    assert(this.#last === undefined, 'a page is written after the last')
+    let blocks = this.#blocks.get(table)
+    if (blocks === undefined) this.#blocks.set(table, (blocks = []))
+    const block = (blocks[keyGroup] ??= { table, keyGroup, sections: [], bytes: 0 })
     block.sections.push(section)
     block.bytes += section.length
-    if (block.bytes >= blockBytes) this.#flush(table, keyGroup)
+    this.#waiting += section.length
+    if (block.bytes < blockBytes && this.#waiting < waitingBytes) return
+    blocks[keyGroup] = undefined
+    this.#handOn(block)
   }
 
-  #flush(table: TableInfo, keyGroup: number): void {
-    const blocks = this.#pending.get(table)
-    const block = blocks?.[keyGroup]
-    if (blocks === undefined || block === undefined) return
-    blocks[keyGroup] = undefined
-    this.#sink.keyed(table.name, keyGroup, joinBlock(table.kind, block.sections))
+  #handOn({ table, keyGroup, sections, bytes }: Block): void {
+    this.#waiting -= bytes
+    this.#sink.keyed(table.name, keyGroup, joinBlock(table.kind, sections))
   }
 
   #finish(): void {
     this.#done = true
     this.#pager.endSnapshot()
-    this.#pending.clear()
+    this.#blocks.clear()
   }
 }
 
-interface PendingBlock {
+interface Block {
+  readonly table: TableInfo
+  readonly keyGroup: number
   readonly sections: Uint8Array[]
   bytes: number
 }
 
-/** What becomes blocks of one (state, key group). */
-interface Part {
-  readonly table: TableInfo
-  readonly keyGroup: number
-  readonly roots: readonly Root[]
-}
-
-function parts(tables: Iterable<Table>): Part[] {
-  const all: Part[] = []
+/**
+ * The pages that were there when the snapshot `epoch` began and still are, and some that are newer. The pages of one
+ * (namespace, key group) are looked up when its turn comes.
+ */
+function* pagesBefore(tables: readonly Table[], epoch: number): Iterator<Page> {
   for (const table of tables) {
-    const roots: (Root[] | undefined)[] = []
-    for (const root of table.allRoots()) (roots[root.keyGroup] ??= []).push(root)
-    roots.forEach((list, keyGroup) => {
-      if (list !== undefined) all.push({ table: table.info, keyGroup, roots: list })
-    })
+    for (const root of table.rootsBefore(epoch)) yield* [...pagesOf(root)]
   }
-  return all
 }

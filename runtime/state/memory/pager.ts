@@ -1,8 +1,8 @@
 /**
- * Moves pages between memory, the store and a running snapshot. Every access to a page goes through `open`:
- * - a page that the running snapshot has not written yet is written first (copy on access), so that a snapshot is of one
- *   instant although `get` hands out live objects;
- * - a page that was evicted is loaded.
+ * Moves pages between memory, the store and a running snapshot. Every access to a page goes through `open`, which loads
+ * what was evicted. While a snapshot runs and has not written the page yet (`awaited`), an entry is kept as it is before
+ * it is changed or handed out (copy on access), so that a snapshot is of one instant although `get` hands out live
+ * objects. What the snapshot still awaits is written before it is split, dropped or evicted, or when much of it is kept.
  *
  * `maintain` evicts by the clock algorithm with a second chance until memory is within its limit again, in slices. A page
  * that is unchanged in the store is only dropped. Nothing is evicted in between, so a value stays live during a turn and
@@ -18,8 +18,10 @@ import { Entries } from './entries.ts'
 import { Entry, insertValue, largestPage, Page, smallestPage } from './page.ts'
 import type { Fields } from './page.ts'
 import type { PageStore } from './page-store.ts'
-import { decodeMaps, decodeValues, encodeSection, readSection } from './section.ts'
+import { decodeMaps, decodeValues, encodeSection, encodeSectionBefore, readSection } from './section.ts'
 import { canonicalKey } from '../../core/key-group.ts'
+import type { CanonicalKey } from '../../core/key-group.ts'
+import { Kept } from './kept.ts'
 import { splitPage } from './split.ts'
 
 /** Takes the section of a page as it was when the snapshot began. */
@@ -49,6 +51,9 @@ const urgentPagesPerSlice = 1024
 const localityWindow = 64
 /** Loading an entry and writing it back pays if one in so many is used. */
 const entriesPerAccess = 8
+/** A page of which the running snapshot keeps more than one entry in so many, and a few besides, is written: that bounds what is kept. */
+const entriesPerKept = 8
+const fewKept = 8
 
 export class Pager {
   readonly #current: CurrentKey
@@ -62,6 +67,8 @@ export class Pager {
   epoch = 0
   /** The same while it runs, else 0. */
   #running = 0
+  /** Entries of pages that it awaits. */
+  readonly #kept = new Map<Page, Kept>()
   bytes = 0
   entries = 0
   evictions = 0
@@ -81,8 +88,39 @@ export class Pager {
   /** The entries of a page, to be read or changed now. */
   open(page: Page): Entries {
     page.hits = (page.hits + 1) | 0
-    const { entries } = page
-    return entries !== undefined && page.epoch >= this.#running ? entries : this.#admit(page)
+    return page.entries ?? this.#load(page)
+  }
+
+  /** The running snapshot has still to write the page: what is changed or handed out must be kept before. */
+  awaited(page: Page): boolean {
+    return page.epoch < this.#running
+  }
+
+  /** Keeps a value of an awaited page of a value table; undefined: there is none. */
+  keepValue(page: Page, canonical: CanonicalKey, value: unknown): void {
+    const kept = this.#keptOf(page)
+    if (kept.has(canonical)) return
+    const key = page.keys?.get(canonical) ?? canonical
+    kept.set(canonical, key, page.root.table.copy(value))
+    this.#boundKept(page, kept)
+  }
+
+  /** Keeps a field of an awaited page of a map table. `owner` has the key as state holds it. */
+  keepField(page: Page, canonical: CanonicalKey, owner: Entry, canonicalField: CanonicalKey, field: Entry | undefined): void {
+    const kept = this.#keptOf(page)
+    if (kept.hasField(canonical, canonicalField)) return
+    kept.setField(canonical, owner.key, canonicalField, field?.key, page.root.table.copy(field?.value))
+    this.#boundKept(page, kept)
+  }
+
+  #keptOf(page: Page): Kept {
+    let kept = this.#kept.get(page)
+    if (kept === undefined) this.#kept.set(page, (kept = new Kept()))
+    return kept
+  }
+
+  #boundKept(page: Page, kept: Kept): void {
+    if (kept.size > page.count / entriesPerKept + fewKept) this.copy(page)
   }
 
   /** A new page came into being. */
@@ -113,6 +151,7 @@ export class Pager {
   }
 
   endSnapshot(): void {
+    this.#kept.clear()
     this.#snapshot = undefined
     this.#running = 0
   }
@@ -121,10 +160,18 @@ export class Pager {
   copy(page: Page): void {
     if (page.epoch >= this.#running || this.#snapshot === undefined) return
     page.epoch = this.#running
-    if (page.count > 0) this.#snapshot.write(page, page.entries === undefined ? this.#read(page) : encodeSection(page))
+    const kept = this.#kept.get(page)
+    if (kept !== undefined) {
+      this.#kept.delete(page)
+      const section = encodeSectionBefore(page, kept)
+      if (section !== undefined) this.#snapshot.write(page, section)
+    } else if (page.count > 0) this.#snapshot.write(page, page.entries === undefined ? this.#read(page) : encodeSection(page))
   }
 
-  /** A page that is only going to be read: if it is evicted, a copy that takes no room in memory for longer than its reader needs. */
+  /**
+   * A page that is only going to be read: if it is evicted, a copy that takes no room in memory for longer than its reader
+   * needs, and that no snapshot awaits.
+   */
   peek(page: Page): Page {
     if (page.entries !== undefined) {
       this.open(page)
@@ -163,11 +210,7 @@ export class Pager {
     })
   }
 
-  #admit(page: Page): Entries {
-    if (page.entries !== undefined) {
-      this.copy(page)
-      return page.entries
-    }
+  #load(page: Page): Entries {
     const blob = this.#read(page)
     if (page.epoch < this.#running) {
       page.epoch = this.#running
@@ -199,8 +242,6 @@ export class Pager {
         this.#hand++
       } else if (page.count > page.root.table.pageLimit * 2 && page.splitAbove <= largestPage) {
         this.#removeAtHand()
-        // Before it is split, or each half would be written to a running snapshot once more.
-        this.copy(page)
         // The halves come to the end of the ring; they go when the hand finds them.
         splitPage(page, this)
       } else {
@@ -219,6 +260,7 @@ export class Pager {
   }
 
   #evict(page: Page, write: (blob: Uint8Array) => void): void {
+    if (this.#kept.has(page)) this.copy(page)
     if (page.dirty || page.stored === 0) {
       const blob = encodeSection(page)
       if (page.epoch < this.#running) {

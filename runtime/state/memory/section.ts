@@ -18,9 +18,9 @@ import { assert } from '../../core/assert.ts'
 import type { Namespace } from '../../operators/keyed-state.ts'
 import { crc32 } from '../../codec/checksum.ts'
 import { decodeEntries, decodeValue, encodeEntries, encodeValue } from '../../codec/value-codec.ts'
+import type { Kept } from './kept.ts'
 import { keysOf, mapsOf } from './page.ts'
-import type { Entries } from './entries.ts'
-import type { Fields, Page, TableKind } from './page.ts'
+import type { Entry, Fields, Page, Root, TableKind } from './page.ts'
 
 const blockVersion = 1
 const sectionHeader = 24
@@ -40,21 +40,36 @@ export interface Section {
 
 export function encodeSection(page: Page): Uint8Array {
   assert(page.entries !== undefined, 'an evicted page is encoded')
-  const { namespace, table } = page.root
-  if (page.count <= fewEntries) return section(namespace, page.count, plain, [encodeValue(table.kind === 'value' ? plainValues(page) : plainMaps(page), `state "${table.name}"`)])
-  return section(namespace, page.count, columns, table.kind === 'value' ? valueBody(page) : mapBody(page))
+  return page.root.table.kind === 'value' ? valueSection(page.root, keysOf(page), page.entries.values()) : mapSection(page.root, page.count, mapsOf(page))
 }
 
-function plainValues(page: Page): unknown[] {
-  const flat: unknown[] = []
-  const values = (page.entries as Entries).values()
-  keysOf(page).forEach((key, i) => flat.push(key, values[i]))
-  return flat
+/** The page as it was before what is kept was touched; undefined if it was empty. */
+export function encodeSectionBefore(page: Page, kept: Kept): Uint8Array | undefined {
+  assert(page.entries !== undefined, 'an evicted page is encoded')
+  if (page.root.table.kind === 'value') {
+    const { keys, values } = kept.valuesOf(page)
+    return keys.length === 0 ? undefined : valueSection(page.root, keys, values)
+  }
+  const maps = kept.mapsOf(page)
+  let count = 0
+  for (const { value } of maps) count += (value as Fields).size
+  return count === 0 ? undefined : mapSection(page.root, count, maps)
 }
 
-function plainMaps(page: Page): unknown[] {
+function valueSection({ namespace, table }: Root, keys: readonly unknown[], values: readonly unknown[]): Uint8Array {
+  const what = `state "${table.name}"`
+  if (keys.length <= fewEntries) return section(namespace, keys.length, plain, [encodeValue(keys.flatMap((key, i) => [key, values[i]]), what)])
+  return section(namespace, keys.length, columns, [encodeEntries(keys, values, what)])
+}
+
+function mapSection({ namespace, table }: Root, count: number, maps: readonly Entry[]): Uint8Array {
+  const what = `state "${table.name}"`
+  return count <= fewEntries ? section(namespace, count, plain, [encodeValue(plainMaps(maps), what)]) : section(namespace, count, columns, mapBody(maps, what))
+}
+
+function plainMaps(maps: readonly Entry[]): unknown[] {
   const flat: unknown[] = []
-  for (const entry of mapsOf(page)) {
+  for (const entry of maps) {
     const fields: unknown[] = []
     for (const field of (entry.value as Fields).values()) fields.push(field.key, field.value)
     flat.push(entry.key, fields)
@@ -62,18 +77,12 @@ function plainMaps(page: Page): unknown[] {
   return flat
 }
 
-function valueBody(page: Page): Uint8Array[] {
-  const what = `state "${page.root.table.name}"`
-  return [encodeEntries(keysOf(page), (page.entries as Entries).values(), what)]
-}
-
-function mapBody(page: Page): Uint8Array[] {
-  const what = `state "${page.root.table.name}"`
+function mapBody(maps: readonly Entry[], what: string): Uint8Array[] {
   const keys: unknown[] = []
   const sizes: number[] = []
   const fields: unknown[] = []
   const values: unknown[] = []
-  for (const entry of mapsOf(page)) {
+  for (const entry of maps) {
     const map = entry.value as Fields
     keys.push(entry.key)
     sizes.push(map.size)

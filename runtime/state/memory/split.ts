@@ -9,12 +9,14 @@ import type { Fields } from './page.ts'
 /** What becomes of the parts; the pager. */
 export interface PageOwner {
   adopt(page: Page): void
+  /** Writes the page to the running snapshot, if that has still to be done. */
+  copy(page: Page): void
   drop(page: Page): void
 }
 
 const hashBits = 32
 
-/** The page must be in memory, and written if a snapshot runs. */
+/** The page must be in memory. */
 export function splitPage(page: Page, owner: PageOwner): void {
   const entries = page.entries as Entries
   const hashes = hashesOf(page)
@@ -22,6 +24,8 @@ export function splitPage(page: Page, owner: PageOwner): void {
     page.splitAbove = page.count * 2
     return
   }
+  // Before, or each half would be written to a running snapshot once more.
+  owner.copy(page)
   const { root } = page
   const low = new Page(root, page.prefix, page.depth + 1, page.epoch)
   const high = new Page(root, page.prefix | (1 << (hashBits - 1 - page.depth)), page.depth + 1, page.epoch)

@@ -40,7 +40,7 @@ export class Table {
   createRoot(namespace: Namespace, keyGroup: number): Root {
     let slice = this.#slice(namespace)
     if (slice === undefined) {
-      slice = new Slice()
+      slice = new Slice(this.pager.epoch)
       this.#slices.set(namespace, slice)
       this.#lastNamespace = namespace
       this.#lastSlice = slice
@@ -60,8 +60,16 @@ export class Table {
     return [...this.#slices.keys()].sort((a, b) => a - b)
   }
 
-  *allRoots(): Iterable<Root> {
-    for (const slice of this.#slices.values()) yield* slice.roots()
+  /**
+   * Every root that was there when the snapshot `epoch` began, and is when its turn comes; some newer ones too. State may
+   * change while its reader works.
+   */
+  *rootsBefore(epoch: number): Iterable<Root> {
+    for (const slice of this.#slices.values()) {
+      // A `Map` is in the order of insertion: all that follow are new as well.
+      if (slice.epoch >= epoch) return
+      yield* slice.roots()
+    }
   }
 
   clear(namespace: Namespace): void {
@@ -137,10 +145,16 @@ export class Table {
 
 /** The key groups of one namespace. A session has a namespace nearly for itself, so the first root needs no list. */
 class Slice {
+  /** Number of the last snapshot that began before it. */
+  readonly epoch: number
   #only: Root | undefined
   #onlyIndex = -1
   #roots: (Root | undefined)[] | undefined
   #size = 0
+
+  constructor(epoch: number) {
+    this.epoch = epoch
+  }
 
   root(index: number): Root | undefined {
     if (this.#roots !== undefined) return this.#roots[index]

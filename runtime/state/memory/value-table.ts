@@ -62,6 +62,7 @@ export class PagedValueTable implements ValueTable {
       for (const page of pagesOf(root)) {
         if (page.dropped) return
         const here = this.#table.pager.peek(page)
+        this.#table.pager.copy(here)
         // Copies: who reads them may change the page.
         const keys = keysOf(here)
         const values = (here.entries as Entries).values()
@@ -100,13 +101,17 @@ export class PagedValueTable implements ValueTable {
     this.#page = page
     this.#position = position
     this.#value = position < 0 ? undefined : entries.valueAt(position)
+    if (position >= 0 && pager.awaited(page)) pager.keepValue(page, current.canonical, this.#value)
   }
 
   #insert(namespace: Namespace, keyGroup: number, key: unknown, canonical: CanonicalKey, hash: number, value: unknown): void {
     const root = this.#table.root(namespace, keyGroup) ?? this.#table.createRoot(namespace, keyGroup)
     const page = pageOf(root, hash)
+    const { pager } = this.#table
+    const entries = pager.open(page)
+    if (pager.awaited(page)) pager.keepValue(page, canonical, undefined)
     const owned = ownedKey(key)
-    insertValue(page, this.#table.pager.open(page), typeof owned === 'string' ? canonicalKey(owned) : canonical, hash, owned, value)
+    insertValue(page, entries, typeof owned === 'string' ? canonicalKey(owned) : canonical, hash, owned, value)
     this.#table.inserted(page, owned, value)
   }
 }

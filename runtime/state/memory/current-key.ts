@@ -12,11 +12,12 @@ export class CurrentKey {
   key: unknown = undefined
   /** Raised when the key changes, and when anything that a table may remember of the last access is out of date. */
   serial = 1
-  /** Valid after `resolve`. */
-  canonical: CanonicalKey = 0
+  /** Valid after `resolve`, like `canonical`. */
   hash = 0
   keyGroup = -1
   #resolved = false
+  /** The lookup key, unless the key is text that stands for itself: storing it a second time would cost another write barrier per record. */
+  #lookup: CanonicalKey | undefined
   /** The hash that came with the key, or -1. */
   #spread = -1
 
@@ -43,13 +44,18 @@ export class CurrentKey {
     this.#spread = hash
   }
 
+  get canonical(): CanonicalKey {
+    return this.#lookup ?? (this.key as string)
+  }
+
   resolve(): void {
     if (this.#resolved) return
     const { key } = this
     const spread = this.#spread >= 0 ? this.#spread : spreadKeyHash(key)
     const keyGroup = spread % this.#maxParallelism
     if (keyGroup < this.#keyGroups.start || keyGroup > this.#keyGroups.end) this.#notOurs(keyGroup)
-    this.canonical = canonicalKey(key)
+    const lookup = canonicalKey(key)
+    this.#lookup = typeof key === 'string' && lookup === key ? undefined : lookup
     this.hash = spread << 1
     this.keyGroup = keyGroup
     this.#resolved = true

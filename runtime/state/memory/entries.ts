@@ -24,20 +24,27 @@ export class Entries {
   /** Where each key lies, if linear probing cannot tell. */
   #positions: Map<CanonicalKey, number> | undefined
 
-  /** Where an entry lies, -1 if there is none. It stays there until the next `insert` or `removeAt`. `hash` is the key's own, always. */
+  /** Where an entry lies, -1 if there is none; as in a `Map`, NaN is NaN. It stays there until the next `insert` or `removeAt`. `hash` is the key's own, always. */
   find(key: CanonicalKey, hash: number): number {
     const data = this.#data
     const mask = this.#mask
-    if (mask === 0) {
-      if (this.#positions !== undefined) return this.#positions.get(key) ?? -1
-      for (let at = 0; at < data.length; at += 3) if (data[at] === hash && same(data[at + 1], key)) return at
-      return -1
-    }
+    if (mask === 0) return this.#findFew(key, hash)
     for (let slot = slotOf(hash, this.#shift); ; slot = (slot + 1) & mask) {
       const at = slot * 3
-      if (data[at] === hash && same(data[at + 1], key)) return at
-      if (data[at + 1] === undefined) return -1
+      const held = data[at + 1]
+      if (held === undefined) return -1
+      if (data[at] === hash && (held === key || (held !== held && key !== key))) return at
     }
+  }
+
+  #findFew(key: CanonicalKey, hash: number): number {
+    const data = this.#data
+    if (this.#positions !== undefined) return this.#positions.get(key) ?? -1
+    for (let at = 0; at < data.length; at += 3) {
+      const held = data[at + 1]
+      if (data[at] === hash && (held === key || (held !== held && key !== key))) return at
+    }
+    return -1
   }
 
   get(key: CanonicalKey, hash: number): unknown {
@@ -174,9 +181,4 @@ export class Entries {
 /** The low bits of the hash chose the key group and the high ones the page: all of them are mixed. */
 function slotOf(hash: number, shift: number): number {
   return Math.imul(hash, 0x9e3779b1) >>> shift
-}
-
-/** As in a `Map`: NaN is NaN. */
-function same(a: unknown, b: CanonicalKey): boolean {
-  return a === b || (a !== a && b !== b)
 }

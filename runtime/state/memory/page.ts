@@ -56,6 +56,7 @@ export const largestPage = 256
 export const smallestPage = 8
 
 export class Page {
+  readonly kind = 'page'
   readonly root: Root
   /** Never used again: a removal that LMDB has still to do cannot hit a later page at the same place. */
   readonly id: number = nextPageId++
@@ -99,6 +100,7 @@ export class Page {
 }
 
 export class Directory {
+  readonly kind = 'directory'
   /** Leading bits that the directories above have used. */
   readonly base: number
   bits: number
@@ -132,7 +134,7 @@ const maxDirectoryBits = 10
 
 export function pageOf(root: Root, hash: number): Page {
   let node = root.node
-  while (node instanceof Directory) node = node.children[(hash << node.base) >>> (32 - node.bits)] as Page | Directory
+  while (node.kind === 'directory') node = node.children[(hash << node.base) >>> (32 - node.bits)] as Page | Directory
   return node
 }
 
@@ -156,7 +158,7 @@ export function mapsOf(page: Page): Entry[] {
 
 /** Every page once, by ascending prefix. A page that splits meanwhile is not revisited. */
 export function* pagesOf(root: Root): Iterable<Page> {
-  if (root.node instanceof Page) yield root.node
+  if (root.node.kind === 'page') yield root.node
   else yield* pagesBetween(root, 0, 0xffffffff)
 }
 
@@ -178,7 +180,7 @@ export function replaceWithHalves(page: Page, low: Page, high: Page): void {
   let parent: Directory | undefined
   let slot = 0
   let node = root.node
-  while (node instanceof Directory) {
+  while (node.kind === 'directory') {
     parent = node
     slot = (page.prefix << node.base) >>> (32 - node.bits)
     node = node.children[slot] as Page | Directory

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // Plain old JavaScript that any Node parses, so that one that is too old gets a sentence and not a stack trace.
+import module from 'module'
 import process from 'process'
 
 var required = [22, 22]
@@ -11,6 +12,7 @@ if (version[0] < required[0] || (version[0] === required[0] && version[1] < requ
   )
   process.exitCode = 5
 } else {
+  module.enableCompileCache()
   import('../dist/cli/main.js').then(
     function (cli) {
       return cli.main(process.argv.slice(2))

@@ -2,9 +2,9 @@
  * The entry of the CLI (`bin/flink-ts.js` calls `main`). The version and the first page are answered before oclif is even
  * loaded; oclif then parses, and whatever goes wrong anywhere comes back here to be told once.
  */
-import { enableCompileCache } from 'node:module'
 import { errorTable, exitCodes, FlinkError } from '../runtime/core/errors.ts'
-import { packageDirectory, packageManifest } from './bundle/installation.ts'
+import { packageManifest } from './bundle/installation.ts'
+import { commandNames, isCommandName, type CommandName } from './commands/names.ts'
 import { didYouMean } from '../runtime/core/did-you-mean.ts'
 
 export async function main(argv: readonly string[]): Promise<void> {
@@ -51,35 +51,24 @@ const firstPage = `flink-ts: stateful, event-time, exactly-once streaming jobs i
 `
 
 async function runCommand(argv: readonly string[]): Promise<void> {
-  enableCompileCache()
-  const { Config, Help, settings } = await import('@oclif/core')
-  // Without this, oclif looks for a TypeScript compiler when NODE_ENV is `test` or `development`.
-  settings.enableAutoTranspile = false
-  const config = await Config.load({ root: packageDirectory, pjson: { ...packageManifest(), oclif } as never, ignoreManifest: true })
-  const [id = '', ...rest] = argv
-  if (beforeJobArguments(argv).some(word => word === '--help' || word === '-h')) {
-    const help = new Help(config)
-    const command = config.findCommand(id)
-    if (command !== undefined) await help.showCommandHelp(command)
-    else if (id.startsWith('-')) await help.showHelp([])
-    else throw new UnknownCommand(id, config.commandIDs)
-    return
-  }
-  if (id.startsWith('-') || config.findCommand(id) === undefined) throw new UnknownCommand(id, config.commandIDs)
-  await config.runCommand(id, rest)
+  const [name = '', ...rest] = argv
+  const helpWanted = beforeJobArguments(argv).some(word => word === '--help' || word === '-h')
+  if (isCommandName(name)) return helpWanted ? (await import('./help.ts')).showHelp(name) : (await load(name)).run(rest)
+  if (!helpWanted || !name.startsWith('-')) throw new UnknownCommand(name)
+  return (await import('./help.ts')).showHelp()
 }
 
-const oclif = {
-  bin: 'flink-ts',
-  dirname: 'flink-ts',
-  topicSeparator: ' ',
-  commands: { strategy: 'explicit', target: './dist/cli/commands.js', identifier: 'commands' },
+/** `run` is waited for with every keystroke that comes to it, so it alone is loaded apart from the others. */
+async function load(name: CommandName): Promise<{ run(argv: readonly string[]): Promise<void> }> {
+  if (name === 'run') return (await import('./commands/run.ts')).Run
+  const { commands } = await import('./commands.ts')
+  return commands[name]
 }
 
 /** `flink-ts rnu`: one line with the nearest command; it is never run, and nothing is asked. */
 class UnknownCommand extends FlinkError {
-  constructor(id: string, known: readonly string[]) {
-    const near = didYouMean(id, known)
+  constructor(id: string) {
+    const near = didYouMean(id, commandNames)
     super('INVALID_OPTION', `${JSON.stringify(id)} is not a command${near === undefined ? '' : `; did you mean "flink-ts ${near}"?`}`, { hint: 'See `flink-ts --help` for all commands.' })
   }
 }

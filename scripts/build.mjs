@@ -1,6 +1,8 @@
-// Builds `dist/` from the TypeScript sources: one esbuild call with shared chunks, so that every class exists once however
-// many entries load it. `dist/` mirrors the source tree; a source may therefore say `new URL('./worker.js', import.meta.url)`
-// for a file that is an entry below, even where its own code lands in a shared chunk (see `moduleUrls`).
+// Builds `dist/` from the TypeScript sources. A process or thread that never meets user code is one file of its own, because
+// each file costs its start a third of a millisecond and there are ten of them in a small cluster. Those that evaluate jobs
+// share chunks with the public entries, so that there every class exists once. `dist/` mirrors the source tree; a source may
+// therefore say `new URL('./worker.js', import.meta.url)` for a file that is an entry below, even where its own code lands
+// in a shared chunk (see `moduleUrls`).
 //
 //   node scripts/build.mjs            builds when a source is newer than the last build
 //   node scripts/build.mjs --force    builds
@@ -17,35 +19,42 @@ const dist = join(root, 'dist')
 const stamp = join(dist, '.built')
 const staleChunkAge = 10 * 60_000
 
-const entries = [
-  'cli/main.ts',
-  'cli/commands.ts',
-  'cli/bundle/compile-worker.ts',
-  'runtime/index.ts',
-  'runtime/connectors/file.ts',
-  'runtime/connectors/datagen.ts',
-  'runtime/testing/index.ts',
-  'runtime/job-manager/main.ts',
-  'runtime/job-manager/coordinators/coordinator-worker.ts',
-  'runtime/task-manager/main.ts',
-  'runtime/task-manager/slot-worker-main.ts',
+/** Entries of one group share their code. */
+const groups = [
+  ['cli/main.ts', 'cli/commands.ts'],
+  ['runtime/job-manager/main.ts'],
+  ['runtime/task-manager/main.ts'],
+  [
+    'runtime/index.ts',
+    'runtime/connectors/file.ts',
+    'runtime/connectors/datagen.ts',
+    'runtime/testing/index.ts',
+    'cli/bundle/compile-worker.ts',
+    'runtime/job-manager/coordinators/coordinator-worker.ts',
+    'runtime/task-manager/slot-worker-main.ts',
+  ],
 ]
+
+/**
+ * Packages that are part of what we build, because as many small files they cost every start more than all the rest. They
+ * are dependencies all the same: their licences come with them, and `oclif` itself, for the pages of help, is loaded from there.
+ */
+const inlined = /^(msgpackr|string-width|@oclif\/core\/(parser|flags|args))$/
 
 /** @param {{ force?: boolean, clean?: boolean, types?: boolean }} options @returns {Promise<boolean>} whether anything was built */
 export async function buildDist({ force = false, clean = false, types = false } = {}) {
   if (clean) rmSync(dist, { recursive: true, force: true })
-  const present = entries.filter(entry => existsSync(join(root, entry)))
-  const stale = force || !isFresh(present)
-  if (stale) await bundle(present)
+  const stale = force || !isFresh()
+  if (stale) await bundle()
   if (types) declarations()
   return stale
 }
 
-async function bundle(present) {
+async function bundle() {
   const startedAt = new Date()
-  const result = await build({
+  const results = await Promise.all(groups.map(entryPoints => build({
     absWorkingDir: root,
-    entryPoints: present,
+    entryPoints,
     outdir: dist,
     outbase: root,
     chunkNames: 'chunks/[name]-[hash]',
@@ -54,27 +63,40 @@ async function bundle(present) {
     format: 'esm',
     platform: 'node',
     target: 'node22',
-    packages: 'external',
+    // What an inlined package of CommonJS asks for by `require`.
+    banner: { js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);" },
     sourcemap: 'linked',
     jsx: 'automatic',
     keepNames: false,
     metafile: true,
     write: false,
     logLevel: 'warning',
-    plugins: [moduleUrls],
-  })
+    plugins: [externalPackages, moduleUrls],
+  })))
+  const files = results.flatMap(result => result.outputFiles)
 
   // Chunks first and each file by rename: a process that starts while we build finds one whole version or the other.
   const isChunk = file => file.path.startsWith(join(dist, 'chunks') + sep)
-  for (const file of [...result.outputFiles].sort((a, b) => Number(isChunk(b)) - Number(isChunk(a)))) {
+  for (const file of files.sort((a, b) => Number(isChunk(b)) - Number(isChunk(a)))) {
     if (existsSync(file.path) && readFileSync(file.path).equals(file.contents)) continue
     mkdirSync(dirname(file.path), { recursive: true })
     const temporary = `${file.path}.${process.pid}.tmp`
     writeFileSync(temporary, file.contents)
     renameSync(temporary, file.path)
   }
-  removeStaleChunks(new Set(result.outputFiles.map(file => file.path)))
-  writeFileSync(stamp, JSON.stringify({ startedAt: startedAt.getTime(), entries: present, node: process.version }))
+  removeStaleChunks(new Set(files.map(file => file.path)))
+  writeFileSync(stamp, JSON.stringify({ startedAt: startedAt.getTime(), groups, node: process.version }))
+}
+
+/** A package stays outside, unless it is `inlined` or imported by one that is. */
+const externalPackages = {
+  name: 'external-packages',
+  setup(build) {
+    build.onResolve({ filter: /^[^./]/ }, ({ path, importer, kind }) => {
+      if (kind === 'entry-point' || inlined.test(path) || importer.includes(`${sep}node_modules${sep}`)) return undefined
+      return { path, external: true }
+    })
+  },
 }
 
 /**
@@ -85,6 +107,7 @@ const moduleUrls = {
   name: 'module-urls',
   setup(build) {
     build.onLoad({ filter: /\.(ts|tsx)$/ }, args => {
+      if (args.path.includes(`${sep}node_modules${sep}`)) return undefined
       const source = readFileSync(args.path, 'utf8')
       if (!source.includes('import.meta')) return undefined
       if (/import\.meta\.(dirname|filename|resolve)/.test(source)) {
@@ -97,7 +120,7 @@ const moduleUrls = {
   },
 }
 
-function isFresh(present) {
+function isFresh() {
   if (!existsSync(stamp)) return false
   let last
   try {
@@ -105,8 +128,8 @@ function isFresh(present) {
   } catch {
     return false
   }
-  if (last.entries?.join() !== present.join()) return false
-  if (!present.every(entry => existsSync(join(dist, entry.replace(/\.tsx?$/, '.js'))))) return false
+  if (last.groups?.join() !== groups.join()) return false
+  if (!groups.flat().every(entry => existsSync(join(dist, entry.replace(/\.tsx?$/, '.js'))))) return false
   const newest = Math.max(...['cli', 'runtime', 'package.json', 'scripts/build.mjs'].map(name => newestChange(join(root, name))))
   return newest < last.startedAt
 }

@@ -1,14 +1,14 @@
-import { Args } from '@oclif/core'
+import * as Args from '@oclif/core/args'
 import { FlinkCommand } from './command.ts'
 
 export class Cancel extends FlinkCommand {
-  static override summary = 'End a job without a savepoint.'
-  static override description = 'A job is named by its id, the beginning of it, or its name; without a name the only one that runs is meant.'
-  static override examples = [
+  static readonly summary = 'End a job without a savepoint.'
+  static readonly description = 'A job is named by its id, the beginning of it, or its name; without a name the only one that runs is meant.'
+  static readonly examples = [
     { command: '<%= config.bin %> cancel', description: 'The only job that runs:' },
     { command: '<%= config.bin %> cancel 4f1c', description: 'By the beginning of its id:' },
   ]
-  static override args = { job: Args.string({ description: 'Id, beginning of an id, or name.' }) }
+  static readonly args = { job: Args.string({ description: 'Id, beginning of an id, or name.' }) }
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(Cancel)

@@ -6,13 +6,13 @@ import { FlinkCommand } from './command.ts'
 import { clusterFlags, jobFlags, runFlags } from './job-flags.ts'
 
 export class Demo extends FlinkCommand {
-  static override summary = 'Run the demo that comes with flink-ts.'
-  static override description = 'Runs the project in fixtures/demo of this installation as `run` would; its output stands in out/ there.'
-  static override examples = [
+  static readonly summary = 'Run the demo that comes with flink-ts.'
+  static readonly description = 'Runs the project in fixtures/demo of this installation as `run` would; its output stands in out/ there.'
+  static readonly examples = [
     { command: '<%= config.bin %> demo', description: 'Live in the terminal:' },
     { command: '<%= config.bin %> demo --no-ui -p 2', description: 'As lines, on two slots:' },
   ]
-  static override flags = { ...jobFlags, ...clusterFlags, ...runFlags }
+  static readonly flags = { ...jobFlags, ...clusterFlags, ...runFlags }
 
   override async run(): Promise<void> {
     const { flags } = await this.parse(Demo)

@@ -1,16 +1,16 @@
-import { Flags } from '@oclif/core'
+import * as Flags from '@oclif/core/flags'
 import { FlinkCommand } from './command.ts'
 import { jobArgs, jobFlags, splitJobArguments } from './job-flags.ts'
 
 export class Explain extends FlinkCommand {
-  static override summary = 'Show what would run: tasks, operators, and why two operators are not one task.'
-  static override description = 'Builds the job and starts nothing. Arguments of the job stand after `--`.'
-  static override examples = [
+  static readonly summary = 'Show what would run: tasks, operators, and why two operators are not one task.'
+  static readonly description = 'Builds the job and starts nothing. Arguments of the job stand after `--`.'
+  static readonly examples = [
     { command: '<%= config.bin %> explain', description: 'The job of this project:' },
     { command: '<%= config.bin %> explain src/job.ts -p 4 --json', description: 'The whole job graph as JSON:' },
   ]
-  static override args = jobArgs
-  static override flags = {
+  static readonly args = jobArgs
+  static readonly flags = {
     ...jobFlags,
     timing: Flags.boolean({ summary: 'Say how long bundling and building took.', helpGroup: 'OUTPUT' }),
   }

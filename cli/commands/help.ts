@@ -1,6 +1,7 @@
-import { Args, Help as OclifHelp } from '@oclif/core'
+import * as Args from '@oclif/core/args'
 import { FlinkError } from '../../runtime/core/errors.ts'
 import { didYouMean } from '../../runtime/core/did-you-mean.ts'
+import { commandNames, isCommandName } from './names.ts'
 import { FlinkCommand } from './command.ts'
 
 /** Pages that belong to no command. */
@@ -10,12 +11,12 @@ const topics: Readonly<Record<string, () => Promise<string>>> = {
 }
 
 export class Help extends FlinkCommand {
-  static override summary = 'Show how a command is used, or one of the pages exit-codes, config.'
-  static override examples = [
+  static readonly summary = 'Show how a command is used, or one of the pages exit-codes, config.'
+  static readonly examples = [
     { command: '<%= config.bin %> help run', description: 'How `run` is used:' },
     { command: '<%= config.bin %> help exit-codes', description: 'What the process ends with:' },
   ]
-  static override args = { topic: Args.string({ description: 'A command, or exit-codes, config.' }) }
+  static readonly args = { topic: Args.string({ description: 'A command, or exit-codes, config.' }) }
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(Help)
@@ -26,11 +27,8 @@ export class Help extends FlinkCommand {
       this.print(flags, { topic, text }, () => text)
       return
     }
-    const help = new OclifHelp(this.config)
-    if (topic === undefined) return help.showHelp([])
-    const command = this.config.findCommand(topic)
-    if (command !== undefined) return help.showCommandHelp(command)
-    const near = didYouMean(topic, [...this.config.commandIDs, ...Object.keys(topics)])
+    if (topic === undefined || isCommandName(topic)) return (await import('../help.ts')).showHelp(topic)
+    const near = didYouMean(topic, [...commandNames, ...Object.keys(topics)])
     throw new FlinkError('INVALID_OPTION', `help: there is no command or page ${JSON.stringify(topic)}${near === undefined ? '' : `; did you mean ${JSON.stringify(near)}?`}`, { hint: 'See `flink-ts --help` for all commands.' })
   }
 }

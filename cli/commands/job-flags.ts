@@ -1,5 +1,6 @@
 /** Flags and arguments of the commands that build a job: `run`, `explain`, `demo`. */
-import { Args, Flags } from '@oclif/core'
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
 
 export const jobArgs = {
   job: Args.string({ description: 'File that exports the job. Default: "flink-ts".job of package.json, else src/job.ts, else the only .ts file.' }),

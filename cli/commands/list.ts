@@ -1,14 +1,14 @@
-import { Flags } from '@oclif/core'
+import * as Flags from '@oclif/core/flags'
 import { FlinkCommand } from './command.ts'
 
 export class List extends FlinkCommand {
-  static override summary = 'List the jobs of this project\'s cluster.'
-  static override description = 'Without a cluster the list is empty.'
-  static override examples = [
+  static readonly summary = 'List the jobs of this project\'s cluster.'
+  static readonly description = 'Without a cluster the list is empty.'
+  static readonly examples = [
     { command: '<%= config.bin %> list', description: 'What runs:' },
     { command: '<%= config.bin %> list --all --json', description: 'Jobs that are over as well, as JSON:' },
   ]
-  static override flags = { all: Flags.boolean({ char: 'a', summary: 'Jobs that are over as well.', helpGroup: 'JOB' }) }
+  static readonly flags = { all: Flags.boolean({ char: 'a', summary: 'Jobs that are over as well.', helpGroup: 'JOB' }) }
 
   override async run(): Promise<void> {
     const { flags } = await this.parse(List)

@@ -1,16 +1,17 @@
 import { relative } from 'node:path'
-import { Args, Flags } from '@oclif/core'
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
 import { FlinkCommand } from './command.ts'
 
 export class New extends FlinkCommand {
-  static override summary = 'Make a new project: a typed job, a test, a README.'
-  static override description = 'Refuses a directory that is not empty. Never asks anything.'
-  static override examples = [
+  static readonly summary = 'Make a new project: a typed job, a test, a README.'
+  static readonly description = 'Refuses a directory that is not empty. Never asks anything.'
+  static readonly examples = [
     { command: '<%= config.bin %> new my-job', description: 'A project in ./my-job, with its packages installed:' },
     { command: '<%= config.bin %> new my-job --no-install', description: 'Only the files:' },
   ]
-  static override args = { directory: Args.string({ description: 'Where; also the name of the project.', required: true }) }
-  static override flags = {
+  static readonly args = { directory: Args.string({ description: 'Where; also the name of the project.', required: true }) }
+  static readonly flags = {
     template: Flags.string({ summary: 'What to begin with.', default: 'default', helpValue: '<name>', helpGroup: 'PROJECT' }),
     install: Flags.boolean({ summary: 'Run npm install in it.', default: true, allowNo: true, helpGroup: 'PROJECT' }),
     yes: Flags.boolean({ char: 'y', summary: 'Nothing is ever asked; accepted for scripts that say so.', helpGroup: 'PROJECT' }),

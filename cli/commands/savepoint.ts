@@ -1,16 +1,16 @@
 import { resolve } from 'node:path'
-import { Args } from '@oclif/core'
+import * as Args from '@oclif/core/args'
 import { sanitiseLine } from '../output/sanitise.ts'
 import { FlinkCommand } from './command.ts'
 
 export class Savepoint extends FlinkCommand {
-  static override summary = 'Take a consistent snapshot of a job; the job goes on.'
-  static override description = 'Prints where it lies. `run --from-savepoint` goes on from there, at any parallelism.'
-  static override examples = [
+  static readonly summary = 'Take a consistent snapshot of a job; the job goes on.'
+  static readonly description = 'Prints where it lies. `run --from-savepoint` goes on from there, at any parallelism.'
+  static readonly examples = [
     { command: '<%= config.bin %> savepoint flights', description: 'Of the job named flights, under .flink-ts/savepoints:' },
     { command: '<%= config.bin %> savepoint 4f1c /backups/flights', description: 'Somewhere else:' },
   ]
-  static override args = {
+  static readonly args = {
     job: Args.string({ description: 'Id, beginning of an id, or name. Default: the only one that runs.' }),
     directory: Args.string({ description: 'Where to put it. Default: .flink-ts/savepoints of the project.' }),
   }

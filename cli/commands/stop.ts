@@ -1,17 +1,18 @@
 import { resolve } from 'node:path'
-import { Args, Flags } from '@oclif/core'
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
 import { sanitiseLine } from '../output/sanitise.ts'
 import { FlinkCommand } from './command.ts'
 
 export class Stop extends FlinkCommand {
-  static override summary = 'Take a savepoint of a job, then end it.'
-  static override description = 'What the job has emitted up to the savepoint is committed. Prints where the savepoint lies.'
-  static override examples = [
+  static readonly summary = 'Take a savepoint of a job, then end it.'
+  static readonly description = 'What the job has emitted up to the savepoint is committed. Prints where the savepoint lies.'
+  static readonly examples = [
     { command: '<%= config.bin %> stop flights', description: 'Stop, to go on later:' },
     { command: '<%= config.bin %> stop flights --drain', description: 'For good: all windows fire and timers run:' },
   ]
-  static override args = { job: Args.string({ description: 'Id, beginning of an id, or name. Default: the only one that runs.' }) }
-  static override flags = {
+  static readonly args = { job: Args.string({ description: 'Id, beginning of an id, or name. Default: the only one that runs.' }) }
+  static readonly flags = {
     drain: Flags.boolean({ summary: 'Let event time end first, so that all windows fire. The job cannot go on where it was.', helpGroup: 'JOB' }),
     'savepoint-path': Flags.string({ char: 'p', aliases: ['savepointPath'], summary: 'Where to put the savepoint. Default: .flink-ts/savepoints of the project.', helpGroup: 'JOB', helpValue: '<dir>' }),
   }

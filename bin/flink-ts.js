@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 // Plain old JavaScript that any Node parses, so that one that is too old gets a sentence and not a stack trace.
 import module from 'module'
-import process from 'process'
 
 var required = [22, 22]
 var version = process.versions.node.split('.').map(Number)

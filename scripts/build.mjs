@@ -64,14 +64,14 @@ async function bundle() {
     platform: 'node',
     target: 'node22',
     // What an inlined package of CommonJS asks for by `require`.
-    banner: { js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);" },
+    banner: { js: "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);" },
     sourcemap: 'linked',
     jsx: 'automatic',
     keepNames: false,
     metafile: true,
     write: false,
     logLevel: 'warning',
-    plugins: [externalPackages, moduleUrls],
+    plugins: [nodeModules, externalPackages, moduleUrls],
   })))
   const files = results.flatMap(result => result.outputFiles)
 
@@ -87,6 +87,24 @@ async function bundle() {
   removeStaleChunks(new Set(files.map(file => file.path)))
   writeFileSync(stamp, JSON.stringify({ startedAt: startedAt.getTime(), groups, node: process.version }))
 }
+
+/**
+ * `import { readFileSync } from 'node:fs'` reads every export of the module there is, and some are loaded only then: streams
+ * of files, all of WebCrypto, locks. Ten processes and threads do it at every start. Here only what is named is read. What
+ * is long to load and seldom used, as hashes, is loaded by its first call.
+ */
+const nodeModules = {
+  name: 'node-modules',
+  setup(build) {
+    build.onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: 'node-module' }))
+    build.onLoad({ filter: /./, namespace: 'node-module' }, ({ path }) => {
+      const load = `process.getBuiltinModule(${JSON.stringify(path)})`
+      const late = loadedByFirstCall[path]
+      return { contents: late ? late.map(name => `export const ${name} = (...args) => ${load}.${name}(...args)`).join('\n') : `module.exports = ${load}`, loader: 'js' }
+    })
+  },
+}
+const loadedByFirstCall = { 'node:crypto': ['createHash', 'randomBytes', 'timingSafeEqual'] }
 
 /** A package stays outside, unless it is `inlined` or imported by one that is. */
 const externalPackages = {

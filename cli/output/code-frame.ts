@@ -1,5 +1,6 @@
 /** The lines around a position in the user's source, as text with a marker. */
-import { sanitiseLine, truncate } from './sanitise.ts'
+import { truncate } from './columns.ts'
+import { sanitiseLine } from './sanitise.ts'
 import { plain, type Paint } from './colour.ts'
 
 /**

@@ -3,8 +3,6 @@
  * a terminal, so that no record can move the cursor, change the title, hide text or forge a line. What is taken out stays
  * visible as `\u{1b}`.
  */
-import stringWidth from 'string-width'
-
 // C0 without tab and newline, DEL, C1, bidi controls, zero-width characters, line separators, the byte order mark, tags.
 // Lone surrogates are what `\p{Cs}` finds in a string with the `u` flag.
 // oxlint-disable-next-line no-control-regex
@@ -20,30 +18,4 @@ export function sanitiseText(text: string): string {
 /** One line: newlines become visible too, tabs become a space. */
 export function sanitiseLine(text: string): string {
   return sanitiseText(text).replaceAll('\n', '\\u{a}').replaceAll('\t', ' ')
-}
-
-const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
-
-/** Cuts text without escape sequences to `columns` cells of a terminal, by grapheme; what was cut shows as `…`. */
-export function truncate(text: string, columns: number): string {
-  if (columns <= 0) return ''
-  // A cell holds at least one UTF-16 unit of ASCII: the common case needs no measuring.
-  if (text.length <= columns && /^[\x20-\x7e]*$/.test(text)) return text
-  if (text.length <= columns * 16 && stringWidth(text) <= columns) return text
-  let width = 0
-  let kept = ''
-  for (const { segment } of graphemes.segment(text.slice(0, columns * 16))) {
-    const cells = stringWidth(segment)
-    if (width + cells > columns - 1) break
-    kept += segment
-    width += cells
-  }
-  return `${kept}…`
-}
-
-/** Exactly `columns` cells wide. */
-export function pad(text: string, columns: number, align: 'left' | 'right' = 'left'): string {
-  const cut = truncate(text, columns)
-  const space = ' '.repeat(Math.max(0, columns - stringWidth(cut)))
-  return align === 'left' ? cut + space : space + cut
 }

@@ -1,6 +1,7 @@
 /** A table as text: columns as wide as their widest cell, separated by two spaces, no lines. Cells are made safe here. */
 import stringWidth from 'string-width'
-import { pad, sanitiseLine } from './sanitise.ts'
+import { pad } from './columns.ts'
+import { sanitiseLine } from './sanitise.ts'
 import type { Paint } from './colour.ts'
 
 export interface Column {

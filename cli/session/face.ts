@@ -9,7 +9,7 @@ import { eventToJsonLine } from '../output/json-lines.ts'
 import { LineLogger } from '../output/line-logger.ts'
 import { sanitiseLine, sanitiseText } from '../output/sanitise.ts'
 import { emptyClusterView, foldEvent, type ClusterView } from '../ui/cluster-view.ts'
-import { drawSummary } from '../ui/screen.ts'
+import { drawSummary } from '../ui/summary.ts'
 import type { LiveView, Wish } from '../ui/view.tsx'
 
 export interface Face {

@@ -14,7 +14,6 @@ import type { ProcessEvent } from '../../runtime/deploy/process-events.ts'
 import { executionPlan } from '../../runtime/graph/plan.ts'
 import { removeOldBundles } from '../bundle/bundle-job.ts'
 import { toJsonLine } from '../output/json-lines.ts'
-import { tellError } from '../output/tell-error.ts'
 import { clusterClient, endIdleCluster, type ClusterClient } from './cluster-client.ts'
 import { clusterSize, slotsOf, type ClusterSize } from './cluster-size.ts'
 import { compileProject, type CompiledProject } from './compile-project.ts'
@@ -110,6 +109,7 @@ class RunSession {
     else await this.#cluster?.stop(stopGraceMillis)
     await this.#face.close()
     if (result.error !== undefined) {
+      const { tellError } = await import('../output/tell-error.ts')
       tellError(errorFromData(result.error), { json: this.#options.json, verbose: this.#options.verbose, projectDirectory: this.#options.projectDirectory })
     }
     for (const [signal, handler] of handlers) process.off(signal, handler)

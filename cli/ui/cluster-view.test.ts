@@ -4,7 +4,8 @@ import type { RuntimeEvent } from '../../runtime/metrics/event.ts'
 import { plain } from '../output/colour.ts'
 import { emptyClusterView, foldEvent, slotsOf, summariseVertex } from './cluster-view.ts'
 import { events, jobId, metrics, story, storyGraph, storyStart } from './example-events.ts'
-import { drawScreen, drawSummary, type ScreenState } from './screen.ts'
+import { drawScreen, type ScreenState } from './screen.ts'
+import { drawSummary } from './summary.ts'
 
 const fold = (all: readonly RuntimeEvent[]) => all.reduce(foldEvent, emptyClusterView)
 const screen = (changes: Partial<ScreenState> = {}): ScreenState => ({

@@ -5,11 +5,13 @@
  * What is cut when the terminal is small: first the log, then the table shows a part that follows the selection.
  */
 import stringWidth from 'string-width'
-import { coloured, type Paint, type Style } from '../output/colour.ts'
+import { coloured, type Paint } from '../output/colour.ts'
 import { briefly } from '../output/event-line.ts'
-import { pad, sanitiseLine, truncate } from '../output/sanitise.ts'
+import { pad, truncate } from '../output/columns.ts'
+import { sanitiseLine } from '../output/sanitise.ts'
 import { formatBytes, formatCount, formatElapsed, formatEventTime } from '../output/units.ts'
 import type { JobStatus } from '../../runtime/metrics/event.ts'
+import { paintStatus } from './summary.ts'
 import { slotsOf, summariseVertex, type ClusterView, type JobView, type VertexSummary } from './cluster-view.ts'
 
 export interface ScreenState {
@@ -48,10 +50,6 @@ export function drawScreen(view: ClusterView, screen: ScreenState, paint: Paint 
   return fill([...header, ...table, ...details, ...slots, rule('output', columns, paint), ...drawLog(view, logRows, columns, paint)], rows - 1).concat(footer)
 }
 
-const statusStyle: Partial<Record<string, Style>> = {
-  RUNNING: 'green', FINISHED: 'blue', FAILED: 'red', FAILING: 'red', RESTARTING: 'yellow', CANCELLING: 'yellow', CANCELING: 'yellow', CANCELED: 'yellow',
-}
-const paintStatus = (status: string, text: string, paint: Paint) => (statusStyle[status] === undefined ? text : paint(statusStyle[status], text))
 
 function drawHeader(view: ClusterView, screen: ScreenState, paint: Paint): string[] {
   const { columns } = screen
@@ -212,21 +210,6 @@ const helpLines = [
   '  [21.]: slots of a TaskManager with the number of subtasks in each.',
   '  In front of a task: * finished, ! failed, . not running.',
 ]
-
-/** The last words on the normal screen, after the view is gone. */
-export function drawSummary(view: ClusterView, now: number, paint: Paint): string[] {
-  const job = view.job
-  if (job === undefined) return []
-  const lines = [`job "${sanitiseLine(job.name)}" ${paintStatus(job.status, job.status, paint)} after ${formatElapsed((job.endedAt ?? now) - job.submittedAt)}${job.restarts > 0 ? `, ${job.restarts} ${job.restarts === 1 ? 'restart' : 'restarts'}` : ''}`]
-  const sources = job.vertices.filter(vertex => vertex.source).map(summariseVertex)
-  const records = sources.reduce((sum, source) => sum + source.recordsIn, 0)
-  const { completed, failed, lastSavepoint, last } = job.checkpoints
-  lines.push(`${formatCount(records)} ${records === 1 ? 'record' : 'records'} from ${sources.length} ${sources.length === 1 ? 'source' : 'sources'}, ${completed} ${completed === 1 ? 'checkpoint' : 'checkpoints'}${failed > 0 ? `, ${failed} failed` : ''}`)
-  if (lastSavepoint !== undefined) lines.push(`savepoint: ${sanitiseLine(lastSavepoint)}`)
-  // Only the checkpoints of a job that failed outlive it.
-  if (job.status === 'FAILED' && last?.kind === 'checkpoint') lines.push(`last checkpoint: ${sanitiseLine(last.path)}`)
-  return lines
-}
 
 function rule(title: string, columns: number, paint: Paint): string {
   return paint('dim', `── ${title} ${'─'.repeat(Math.max(0, columns - title.length - 4))}`)

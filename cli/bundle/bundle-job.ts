@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { context, type BuildFailure, type Location, type Message, type Metafile, type Plugin } from 'esbuild'
+import type { BuildFailure, Location, Message, Metafile, Plugin } from 'esbuild'
 import { FlinkError, type SourcePosition } from '../../runtime/core/errors.ts'
 import { didYouMean } from '../../runtime/core/did-you-mean.ts'
 import { entryUrl, publicEntries } from './installation.ts'
@@ -33,6 +33,8 @@ const keptBundles = 20
 export async function openBundler(options: { readonly projectDirectory: string; readonly jobFile: string }): Promise<Bundler> {
   const { projectDirectory, jobFile } = options
   const directory = join(projectDirectory, '.flink-ts', 'bundles')
+  // Loaded when it is needed: processes that the start waits for are on their way by then.
+  const { context } = await import('esbuild')
   const build = await context({
     absWorkingDir: projectDirectory,
     entryPoints: [jobFile],

@@ -20,31 +20,40 @@ export interface CompileOptions {
   readonly onOutput?: (text: string) => void
 }
 
-/** @throws {FlinkError} what the job, its module or its graph was refused for; the reason of `signal` when aborted */
-export async function compileJob(options: CompileOptions): Promise<{ readonly graph: JobGraph; readonly explanation: string }> {
-  const jobFile = relative(options.projectDirectory, options.jobFile)
-  const request: CompileRequest = { bundlePath: options.bundle.path, jobFile, config: options.config }
-  options.signal?.throwIfAborted()
-  const worker = new Worker(entryUrl('cli/bundle/compile-worker.js'), {
-    workerData: request,
-    execArgv: ['--enable-source-maps'],
-    stdout: true,
-    stderr: true,
-  })
-  worker.stdout.on('data', (chunk: Buffer) => options.onOutput?.(chunk.toString()))
-  worker.stderr.on('data', (chunk: Buffer) => options.onOutput?.(chunk.toString()))
-  try {
-    const answer = await answerOf(worker, options.signal, jobFile)
-    switch (answer.kind) {
-      case 'compiled':
-        return answer
-      case 'refused':
-        throw errorFromData(answer.error)
-      case 'packageMissing':
-        throw packageMissing(answer.specifier, options)
-    }
-  } finally {
-    await worker.terminate()
+/** A thread that is started before it is needed: it takes as long to start as esbuild takes to bundle. */
+export interface JobCompiler {
+  /** Once. @throws {FlinkError} what the job, its module or its graph was refused for; the reason of `signal` when aborted */
+  compile(options: CompileOptions): Promise<{ readonly graph: JobGraph; readonly explanation: string }>
+  /** Ends the thread, whatever it is doing. */
+  close(): void
+}
+
+export function openCompiler(): JobCompiler {
+  const worker = new Worker(entryUrl('cli/bundle/compile-worker.js'), { execArgv: [], stdout: true, stderr: true })
+  // One that cannot even start is told of by its exit, when it is asked.
+  let startError: Error | undefined
+  worker.once('error', error => (startError = error))
+  return {
+    async compile(options) {
+      const jobFile = relative(options.projectDirectory, options.jobFile)
+      options.signal?.throwIfAborted()
+      if (startError !== undefined) throw startError
+      worker.stdout.on('data', (chunk: Buffer) => options.onOutput?.(chunk.toString()))
+      worker.stderr.on('data', (chunk: Buffer) => options.onOutput?.(chunk.toString()))
+      const answered = answerOf(worker, options.signal, jobFile)
+      worker.postMessage({ bundlePath: options.bundle.path, jobFile, config: options.config } satisfies CompileRequest)
+      const answer = await answered
+      switch (answer.kind) {
+        case 'compiled':
+          return answer
+        case 'refused':
+          throw errorFromData(answer.error)
+        case 'packageMissing':
+          throw packageMissing(answer.specifier, options)
+      }
+    },
+    // Not waited for: that is a tenth of a second where a cluster is just starting, and nobody needs it any more.
+    close: () => void worker.terminate(),
   }
 }
 

@@ -2,10 +2,11 @@
  * A worker thread that evaluates a job's bundle and translates it to a job graph. User code runs here and not in the
  * CLI's own thread, because a module may loop for ever at its top: the CLI must still hear Ctrl-C and can end the worker.
  *
- * It is started with `--enable-source-maps`, so positions in stacks are those of the user's `.ts` files.
+ * It is started before there is a bundle, and told what to compile when there is one.
  */
+import { setSourceMapsSupport } from 'node:module'
 import { pathToFileURL } from 'node:url'
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
 import { assert } from '../../runtime/core/assert.ts'
 import { errorToData, FlinkError, type ErrorData } from '../../runtime/core/errors.ts'
 import { evaluateJob, isJob } from '../../runtime/api/job.ts'
@@ -32,6 +33,8 @@ const port = parentPort
 assert(port !== null, 'compile-worker.ts runs in a worker thread')
 
 async function compile({ bundlePath, jobFile, config }: CompileRequest): Promise<CompileAnswer> {
+  // From here on stacks name the user's files. Our own files have no maps to load before that.
+  setSourceMapsSupport(true, { nodeModules: false, generatedCode: false })
   let exported: unknown
   try {
     exported = ((await import(pathToFileURL(bundlePath).href)) as { default?: unknown }).default
@@ -66,4 +69,4 @@ function missingPackage(error: unknown): string | undefined {
   return /^Cannot find package '([^']+)'/.exec(error.message)?.[1]
 }
 
-void compile(workerData as CompileRequest).then(answer => port.postMessage(answer))
+port.once('message', (request: CompileRequest) => void compile(request).then(answer => port.postMessage(answer)))

@@ -12,8 +12,9 @@
  */
 import { readFileSync, statSync } from 'node:fs'
 import { isAbsolute, relative, resolve } from 'node:path'
-import { errorTable, errorToData, exitCodes, FlinkError, type ErrorCode, type ErrorData, type SourcePosition } from '../../runtime/core/errors.ts'
+import { errorTable, errorToData, exitCodes, FlinkError, type ErrorData, type SourcePosition } from '../../runtime/core/errors.ts'
 import { codeFrame } from './code-frame.ts'
+import { formatCode } from './error-code.ts'
 import { plain, type Paint } from './colour.ts'
 import { sanitiseLine, sanitiseText } from './sanitise.ts'
 
@@ -24,8 +25,6 @@ export interface ErrorTextOptions {
   readonly projectDirectory?: string
   readonly readSource?: (file: string) => string | undefined
 }
-
-export const formatCode = (code: ErrorCode) => `FTS-${errorTable[code].number}`
 
 export function formatError(error: ErrorData, options: ErrorTextOptions = {}): string {
   const paint = options.paint ?? plain

@@ -3,7 +3,7 @@ import { unreachable } from '../../runtime/core/assert.ts'
 import type { ErrorData } from '../../runtime/core/errors.ts'
 import type { CheckpointKind } from '../../runtime/core/batch.ts'
 import type { RuntimeEvent } from '../../runtime/metrics/event.ts'
-import { formatCode } from './error-text.ts'
+import { formatCode } from './error-code.ts'
 import { sanitiseLine } from './sanitise.ts'
 import { formatBytes, formatElapsed } from './units.ts'
 

@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks'
 import type { JobConfig } from '../../runtime/graph/config.ts'
 import type { JobGraph } from '../../runtime/graph/job-graph.ts'
 import { openBundler, type JobBundle } from '../bundle/bundle-job.ts'
-import { compileJob } from '../bundle/compile-job.ts'
+import { openCompiler } from '../bundle/compile-job.ts'
 import { findJobFile } from '../bundle/job-file.ts'
 
 export interface CompileProjectOptions {
@@ -28,14 +28,22 @@ export interface CompiledProject {
 export async function compileProject({ projectDirectory, jobFile: named, config, signal, onOutput }: CompileProjectOptions): Promise<CompiledProject> {
   const jobFile = findJobFile(projectDirectory, named)
   const started = performance.now()
-  const bundler = await openBundler({ projectDirectory, jobFile })
-  let bundle: JobBundle
+  const compiler = openCompiler()
   try {
-    bundle = await bundler.rebuild()
+    const bundle = await bundleOnce(projectDirectory, jobFile)
+    const bundled = performance.now()
+    const { graph, explanation } = await compiler.compile({ bundle, projectDirectory, jobFile, config, ...(signal === undefined ? {} : { signal }), ...(onOutput === undefined ? {} : { onOutput }) })
+    return { bundle, graph, explanation, bundleMillis: bundled - started, compileMillis: performance.now() - bundled }
+  } finally {
+    compiler.close()
+  }
+}
+
+async function bundleOnce(projectDirectory: string, jobFile: string): Promise<JobBundle> {
+  const bundler = await openBundler({ projectDirectory, jobFile })
+  try {
+    return await bundler.rebuild()
   } finally {
     await bundler.dispose()
   }
-  const bundled = performance.now()
-  const { graph, explanation } = await compileJob({ bundle, projectDirectory, jobFile, config, ...(signal === undefined ? {} : { signal }), ...(onOutput === undefined ? {} : { onOutput }) })
-  return { bundle, graph, explanation, bundleMillis: bundled - started, compileMillis: performance.now() - bundled }
 }

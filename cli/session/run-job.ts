@@ -16,7 +16,7 @@ import { removeOldBundles } from '../bundle/bundle-job.ts'
 import { toJsonLine } from '../output/json-lines.ts'
 import { clusterClient, endIdleCluster, type ClusterClient } from './cluster-client.ts'
 import { clusterSize, slotsOf, type ClusterSize } from './cluster-size.ts'
-import { compileProject, type CompiledProject } from './compile-project.ts'
+import type { CompiledProject } from './compile-project.ts'
 import { parseRunConfig, type RunConfig } from './job-config.ts'
 import { initialSession, sessionStep, type SessionCommand, type SessionEvent, type SessionResult, type Signal } from './run-machine.ts'
 import { openFace, type Face } from './face.ts'
@@ -165,6 +165,7 @@ class RunSession {
     this.#startCluster(size)
     removeOldBundles(this.#options.projectDirectory)
     const { projectDirectory, jobFile } = this.#options
+    const { compileProject } = await import('./compile-project.ts')
     this.#project = await compileProject({
       projectDirectory, jobFile, config: this.#config.job, signal: this.#abort.signal, onOutput: text => this.#face.output(text),
     })

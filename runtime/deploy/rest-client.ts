@@ -13,8 +13,8 @@ import type {
   RestStopRequest, RestSubmitRequest, RestSubmitResponse, RestTaskManagerDetails, RestTaskManagers, RestTrigger, RestVertex,
 } from '../protocol/rest.ts'
 
-// Not imported: an import reads every export, and one of them loads Node's whole fetch (50 ms of the start of every command).
-const { request } = process.getBuiltinModule('node:http')
+/** Not imported: an import reads every export, and one of them loads Node's whole fetch (50 ms of the start of every command). */
+const http = () => process.getBuiltinModule('node:http')
 
 const answerTimeoutMs = 30_000
 /** A longer answer, or a longer line of events, is refused. */
@@ -106,7 +106,7 @@ export class RestClient {
     if (body !== undefined) headers['content-length'] = String(Buffer.byteLength(body))
     // With a connection of our own there is no agent, which would look up whether "localhost" is an address (20 ms of patterns).
     const socket = connect(this.#socketPath)
-    const outgoing = request({ createConnection: () => socket, path: `/v1${path}`, method, headers, ...(signal && { signal }) }, resolve)
+    const outgoing = http().request({ createConnection: () => socket, path: `/v1${path}`, method, headers, ...(signal && { signal }) }, resolve)
     outgoing.on('error', reject)
     // It may fail before the request has taken it over.
     socket.on('error', error => outgoing.destroy(error))

@@ -1,5 +1,5 @@
 /** The worker thread behind `WorkerCoordinatorHost`: evaluates the bundle and runs the job's enumerators. */
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
 import { assert } from '../../core/assert.ts'
 import { errorToData } from '../../core/errors.ts'
 import { translate } from '../../graph/translate.ts'
@@ -10,23 +10,28 @@ import { Enumerators, type EvaluatedJob } from './enumerators.ts'
 
 const port = parentPort
 assert(port, 'the coordinator worker is a worker thread')
-const start = workerData as StartEnumerators
 const emit = (message: FromCoordinatorHost) => port.postMessage(message)
 
+let started = false
 let enumerators: Enumerators | undefined
 /** What came while the bundle was being evaluated. */
 const early: Exclude<ToCoordinatorHost, StartEnumerators>[] = []
-port.on('message', (message: Exclude<ToCoordinatorHost, StartEnumerators>) => {
-  if (enumerators) enumerators.receive(message)
+port.on('message', (message: ToCoordinatorHost) => {
+  if (message.kind === 'start') void begin(message)
+  else if (enumerators) enumerators.receive(message)
   else early.push(message)
 })
 
-try {
-  const job = await evaluate(start)
-  enumerators = new Enumerators(start, job, nodeFiles, emit)
-  for (const message of early.splice(0)) enumerators.receive(message)
-} catch (error) {
-  emit({ kind: 'failed', attempt: start.attempt, error: errorToData(error, 'JOB_BUILD_FAILED') })
+async function begin(start: StartEnumerators): Promise<void> {
+  assert(!started, 'one thread runs the enumerators of one attempt')
+  started = true
+  try {
+    const job = await evaluate(start)
+    enumerators = new Enumerators(start, job, nodeFiles, emit)
+    for (const message of early.splice(0)) enumerators.receive(message)
+  } catch (error) {
+    emit({ kind: 'failed', attempt: start.attempt, error: errorToData(error, 'JOB_BUILD_FAILED') })
+  }
 }
 
 async function evaluate({ bundlePath, config }: StartEnumerators): Promise<EvaluatedJob> {

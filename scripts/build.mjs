@@ -39,7 +39,7 @@ const groups = [
  * Packages that are part of what we build, because as many small files they cost every start more than all the rest. They
  * are dependencies all the same: their licences come with them, and `oclif` itself, for the pages of help, is loaded from there.
  */
-const inlined = /^(msgpackr|string-width|@oclif\/core\/(parser|flags|args))$/
+const inlined = /^(string-width|@oclif\/core\/(parser|flags|args))$/
 
 /** @param {{ force?: boolean, clean?: boolean, types?: boolean }} options @returns {Promise<boolean>} whether anything was built */
 export async function buildDist({ force = false, clean = false, types = false } = {}) {
@@ -71,7 +71,7 @@ async function bundle() {
     metafile: true,
     write: false,
     logLevel: 'warning',
-    plugins: [nodeModules, externalPackages, moduleUrls],
+    plugins: [lateModules, nodeModules, externalPackages, moduleUrls],
   })))
   const files = results.flatMap(result => result.outputFiles)
 
@@ -88,23 +88,41 @@ async function bundle() {
   writeFileSync(stamp, JSON.stringify({ startedAt: startedAt.getTime(), groups, node: process.version }))
 }
 
+/** What is long to load and seldom used: the first call or `new` loads it. All other names of these modules fail the build. */
+const loadedByFirstCall = {
+  'node:crypto': { functions: ['createHash', 'randomBytes'], classes: [] },
+  // The wire format is our own; this one is for comparison (`exchange.codec: 'record'`).
+  msgpackr: { functions: [], classes: ['Packr'] },
+}
+
 /**
  * `import { readFileSync } from 'node:fs'` reads every export of the module there is, and some are loaded only then: streams
- * of files, all of WebCrypto, locks. Ten processes and threads do it at every start. Here only what is named is read. What
- * is long to load and seldom used, as hashes, is loaded by its first call.
+ * of files, all of WebCrypto, locks. Ten processes and threads do it at every start. Here only what is named is read.
  */
 const nodeModules = {
   name: 'node-modules',
   setup(build) {
     build.onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: 'node-module' }))
     build.onLoad({ filter: /./, namespace: 'node-module' }, ({ path }) => {
-      const load = `process.getBuiltinModule(${JSON.stringify(path)})`
-      const late = loadedByFirstCall[path]
-      return { contents: late ? late.map(name => `export const ${name} = (...args) => ${load}.${name}(...args)`).join('\n') : `module.exports = ${load}`, loader: 'js' }
+      return { contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)})`, loader: 'js' }
     })
   },
 }
-const loadedByFirstCall = { 'node:crypto': ['createHash', 'randomBytes', 'timingSafeEqual'] }
+
+const lateModules = {
+  name: 'late-modules',
+  setup(build) {
+    build.onResolve({ filter: new RegExp(`^(${Object.keys(loadedByFirstCall).join('|')})$`) }, ({ path, namespace }) => (namespace === 'late-module' ? { path, external: true } : { path, namespace: 'late-module' }))
+    build.onLoad({ filter: /./, namespace: 'late-module' }, ({ path }) => {
+      const { functions, classes } = loadedByFirstCall[path]
+      const contents = [
+        ...functions.map(name => `export function ${name}(...args) { return require(${JSON.stringify(path)}).${name}(...args) }`),
+        ...classes.map(name => `export function ${name}(...args) { return new (require(${JSON.stringify(path)}).${name})(...args) }`),
+      ]
+      return { contents: contents.join('\n'), loader: 'js' }
+    })
+  },
+}
 
 /** A package stays outside, unless it is `inlined` or imported by one that is. */
 const externalPackages = {

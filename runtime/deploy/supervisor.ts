@@ -191,11 +191,17 @@ export class Supervisor {
   }
 }
 
+/**
+ * The young generation of each thread's heap begins with 8 MB instead of 1: what a start loads stays, and looking through it
+ * again and again took a tenth of the time to the first result.
+ */
+const flags = ['--min-semi-space-size=8']
+
 /** Sources run as they are (Node strips the types); a build runs the small files of `bin/`. */
 function entryArguments(entry: ProcessSpec['entry']): string[] {
   const fromSource = import.meta.url.endsWith('.ts')
   const path = fileURLToPath(new URL(fromSource ? `../${entry}/main.ts` : `../../../bin/${entry}.js`, import.meta.url))
-  return fromSource ? ['--conditions=flink-ts-source', path] : [path]
+  return [...flags, ...(fromSource ? ['--conditions=flink-ts-source'] : []), path]
 }
 
 function upwardPipe(child: ChildProcess): (NodeJS.ReadableStream & { destroy(): void }) | undefined {

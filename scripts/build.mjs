@@ -37,7 +37,7 @@ const groups = [
 
 /**
  * Packages that are part of what we build, because as many small files they cost every start more than all the rest. They
- * are dependencies all the same: their licences come with them, and `oclif` itself, for the pages of help, is loaded from there.
+ * are dependencies all the same, and `oclif` as a whole, for the pages of help, is loaded from there.
  */
 const inlined = /^(string-width|@oclif\/core\/(parser|flags|args))$/
 
@@ -73,7 +73,7 @@ async function bundle() {
     logLevel: 'warning',
     plugins: [lateModules, nodeModules, externalPackages, moduleUrls],
   })))
-  const files = results.flatMap(result => result.outputFiles)
+  const files = [...results.flatMap(result => result.outputFiles), licencesOf(results.flatMap(result => Object.keys(result.metafile.inputs)))]
 
   // Chunks first and each file by rename: a process that starts while we build finds one whole version or the other.
   const isChunk = file => file.path.startsWith(join(dist, 'chunks') + sep)
@@ -86,6 +86,17 @@ async function bundle() {
   }
   removeStaleChunks(new Set(files.map(file => file.path)))
   writeFileSync(stamp, JSON.stringify({ startedAt: startedAt.getTime(), groups, node: process.version }))
+}
+
+/** What we copied of others goes with what they ask of who copies it. */
+function licencesOf(inputs) {
+  const packages = [...new Set(inputs.flatMap(input => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0] ?? []))].sort()
+  const texts = packages.map(directory => {
+    const { name, version, license } = JSON.parse(readFileSync(join(root, directory, 'package.json'), 'utf8'))
+    const file = readdirSync(join(root, directory)).find(entry => /^licen[cs]e/i.test(entry))
+    return `${name} ${version} (${license})\n\n${file === undefined ? '' : readFileSync(join(root, directory, file), 'utf8').trim()}\n`
+  })
+  return { path: join(dist, 'chunks', 'licences.txt'), contents: Buffer.from(`Parts of these packages are in the files beside this one.\n\n${texts.join('\n---\n\n')}`) }
 }
 
 /** What is long to load and seldom used: the first call or `new` loads it. All other names of these modules fail the build. */

@@ -37,7 +37,7 @@ export class CurrentKey {
 
   /** `hash` is `spreadKeyHash(key)`. */
   setHashed(key: unknown, hash: number): void {
-    if (key === this.key && typeof key !== 'object') return
+    if (hash === this.#spread && key === this.key && typeof key !== 'object') return
     this.key = key
     this.serial++
     this.#resolved = false

@@ -3,6 +3,7 @@
  * Hash and difference read the same list of facts. Left out are the configuration (it travels with the deployment) and
  * source positions (they depend on how a bundle was loaded, and mean nothing to a running job); arguments are in.
  */
+import { FlinkError } from '../core/errors.ts'
 import { murmur128 } from '../core/murmur.ts'
 import type { JobGraph } from './job-graph.ts'
 
@@ -20,19 +21,27 @@ export function hashOf(graph: Hashed): string {
 }
 
 /** The first thing in which two graphs differ, as a sentence without its period; undefined if their hashes are equal. */
-export function firstDifference(a: Hashed, b: Hashed): string | undefined {
+export function firstDifference(a: Hashed, b: Hashed, nameOfA = 'one', nameOfB = 'the other'): string | undefined {
   const ours = factsOf(a)
   const theirs = factsOf(b)
   for (let i = 0; i < Math.max(ours.length, theirs.length); i++) {
     const one = ours[i]
     const other = theirs[i]
-    if (one?.subject !== other?.subject) return `one has ${one?.subject ?? 'nothing more'} where the other has ${other?.subject ?? 'nothing more'}`
+    if (one?.subject !== other?.subject) return `${nameOfA} has ${one?.subject ?? 'nothing more'} where ${nameOfB} has ${other?.subject ?? 'nothing more'}`
     for (const [property, value] of Object.entries(one?.properties ?? {})) {
       const otherValue = other?.properties[property]
-      if (text(value) !== text(otherValue)) return `${one?.subject}: ${property} is ${text(value)} in one and ${text(otherValue)} in the other`
+      if (text(value) !== text(otherValue)) return `${one?.subject}: ${property} is ${text(value)} in ${nameOfA} and ${text(otherValue)} in ${nameOfB}`
     }
   }
   return undefined
+}
+
+/** @throws FlinkError `NONDETERMINISTIC_GRAPH` if the graph that was built `where` is not the one that was submitted. */
+export function checkSameGraph(built: JobGraph, submitted: JobGraph, where: string): void {
+  if (built.hash === submitted.hash) return
+  throw new FlinkError('NONDETERMINISTIC_GRAPH', `job ${JSON.stringify(submitted.name)} was built differently in ${where}`, {
+    detail: `${firstDifference(built, submitted, where, 'what was submitted') ?? 'Nothing that can be named differs'}.`,
+  })
 }
 
 const text = (value: unknown) => JSON.stringify(value ?? null)

@@ -7,6 +7,7 @@ import type { ErrorData } from '../core/errors.ts'
 import type { Fence, SubtaskRef } from '../core/ids.ts'
 import type { Timestamp } from '../core/time.ts'
 import type { JobConfig } from '../graph/config.ts'
+import type { JobGraph } from '../graph/job-graph.ts'
 
 /** Everything a slot needs to run its part of a job's attempt. */
 export interface SlotDeployment {
@@ -17,8 +18,8 @@ export interface SlotDeployment {
   readonly bundlePath: string
   readonly projectDirectory: string
   readonly config: JobConfig
-  /** The slot's own job graph must have this hash. */
-  readonly graphHash: string
+  /** As it was submitted. The slot's own job graph must have its hash; if not, the slot can say what differs. */
+  readonly graph: JobGraph
   /** Logical number of this slot in the execution plan. */
   readonly slot: number
   /** Data socket of every logical slot, by number. */

@@ -230,7 +230,12 @@ test('a lost connection fails a task that needs it', () => {
 })
 
 test('another graph than the one deployed is refused', () => {
-  expect(() => new TestNetwork({ ...pipeline(), graphHash: 'other' })).toThrow(expect.objectContaining({ code: 'NONDETERMINISTIC_GRAPH' }))
+  const { graph } = new TestNetwork(pipeline())
+  const [first, ...others] = graph.vertices
+  const submitted = { ...graph, hash: 'other', vertices: [{ ...first!, parallelism: 9 }, ...others] }
+  expect(() => new TestNetwork({ ...pipeline(), submitted })).toThrow(
+    expect.objectContaining({ code: 'NONDETERMINISTIC_GRAPH', detail: 'vertex 0 "source": parallelism is 2 in slot 0 and 9 in what was submitted.' }),
+  )
 })
 
 test('the same seed gives the same frames and reports; another seed does not', () => {

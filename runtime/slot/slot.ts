@@ -15,6 +15,7 @@ import { FlinkError } from '../core/errors.ts'
 import { decodeFrame } from '../codec/frame.ts'
 import { keyGroupRangeOf } from '../core/key-group.ts'
 import type { Timestamp } from '../core/time.ts'
+import { checkSameGraph } from '../graph/hash.ts'
 import type { ExecutionPlan, JobGraph, JobVertex } from '../graph/job-graph.ts'
 import type { JobDefinition, Transformation } from '../graph/transformation.ts'
 import type { Chain, ChainWatermarks, CreateChain } from '../operators/chain.ts'
@@ -55,11 +56,7 @@ export class Slot {
 
   /** @throws FlinkError `NONDETERMINISTIC_GRAPH` if this slot built another graph than the one that was deployed. */
   constructor(host: SlotHost, definition: JobDefinition, graph: JobGraph, plan: ExecutionPlan, deployment: SlotDeployment, createChain: CreateChain, options: SlotOptions = {}) {
-    if (graph.hash !== deployment.graphHash) {
-      throw new FlinkError('NONDETERMINISTIC_GRAPH', `job ${JSON.stringify(graph.name)} was built differently in slot ${deployment.slot}`, {
-        detail: `Its graph has the hash ${graph.hash} here, and ${deployment.graphHash} where it was submitted.`,
-      })
-    }
+    checkSameGraph(graph, deployment.graph, `slot ${deployment.slot}`)
     this.#host = host
     this.#graph = graph
     this.#deployment = deployment

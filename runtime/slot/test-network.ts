@@ -39,7 +39,8 @@ export interface TestJob {
   readonly faults?: SlotFaults
   readonly finishedVertices?: readonly number[]
   readonly restore?: ReadonlyMap<string, Uint8Array>
-  readonly graphHash?: string
+  /** What is said to have been submitted, where that is another graph. */
+  readonly submitted?: JobGraph
   readonly seed?: number
 }
 
@@ -116,7 +117,7 @@ export class TestNetwork {
         bundlePath: '',
         projectDirectory: '/',
         config,
-        graphHash: job.graphHash ?? 'hash',
+        graph: job.submitted ?? this.graph,
         slot,
         peers: [],
         finishedVertices: job.finishedVertices ?? [],

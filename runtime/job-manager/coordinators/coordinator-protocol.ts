@@ -4,6 +4,7 @@
  */
 import type { ErrorData } from '../../core/errors.ts'
 import type { JobConfig } from '../../graph/config.ts'
+import type { JobGraph } from '../../graph/job-graph.ts'
 
 /** Everything a host needs to run the enumerators of one attempt. */
 export interface StartEnumerators {
@@ -14,8 +15,8 @@ export interface StartEnumerators {
   readonly bundlePath: string
   readonly projectDirectory: string
   readonly config: JobConfig
-  /** The host's own job graph must have this hash. */
-  readonly graphHash: string
+  /** As it was submitted. The host's own job graph must have its hash. */
+  readonly graph: JobGraph
   readonly sources: readonly EnumeratedSource[]
 }
 export interface EnumeratedSource {

@@ -9,6 +9,7 @@ import { unreachable } from '../../core/assert.ts'
 import { errorToData, FlinkError } from '../../core/errors.ts'
 import type { FileSystem } from '../../core/files.ts'
 import type { Source, SplitEnumerator } from '../../api/connector.ts'
+import { checkSameGraph } from '../../graph/hash.ts'
 import type { JobGraph } from '../../graph/job-graph.ts'
 import type { JobDefinition } from '../../graph/transformation.ts'
 import type { FromCoordinatorHost, StartEnumerators, ToCoordinatorHost } from './coordinator-protocol.ts'
@@ -29,7 +30,7 @@ export class Enumerators {
     this.#start = start
     this.#emit = emit
     this.#guard(() => {
-      checkGraph(start, job)
+      checkSameGraph(job.graph, start.graph, 'the JobManager')
       for (const { operatorId, transformation, parallelism, restored } of start.sources) {
         const source = findSource(job.definition, transformation)
         const context = {
@@ -92,11 +93,6 @@ export class Enumerators {
       this.#failed = true
     }
   }
-}
-
-function checkGraph(start: StartEnumerators, job: EvaluatedJob): void {
-  if (job.graph.hash === start.graphHash) return
-  throw new FlinkError('NONDETERMINISTIC_GRAPH', `the job was built differently in the JobManager: its graph has hash ${job.graph.hash}, submitted was ${start.graphHash}`)
 }
 
 function findSource(definition: JobDefinition, id: number): Source<unknown> {

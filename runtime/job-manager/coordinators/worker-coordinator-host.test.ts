@@ -32,7 +32,7 @@ async function bundle(name: string, body: string, top = ''): Promise<StartEnumer
   const graph = translate(await loadJobDefinition(bundlePath, {}), defaultJobConfig)
   const operator = graph.vertices[0]?.operators[0]
   return {
-    kind: 'start', jobId: 'j', attempt: 1, bundlePath, projectDirectory: directory, config: defaultJobConfig, graphHash: graph.hash,
+    kind: 'start', jobId: 'j', attempt: 1, bundlePath, projectDirectory: directory, config: defaultJobConfig, graph,
     sources: [{ operatorId: operator?.id as string, transformation: operator?.transformation as number, parallelism: 2, restored: undefined }],
   }
 }
@@ -108,8 +108,10 @@ test('one that spins is left behind, and the next attempt starts', async () => {
 test('a job that is built differently here is refused', async () => {
   const { host: it, messages, until } = host()
   const start = await bundle('other', '')
-  it.send('j', { ...start, graphHash: 'another' })
+  it.send('j', { ...start, graph: { ...start.graph, name: 'numbers of yesterday', hash: 'another' } })
   await until(() => messages.length === 1)
-  expect(messages).toMatchObject([{ kind: 'failed', error: { code: 'NONDETERMINISTIC_GRAPH' } }])
+  expect(messages).toMatchObject([
+    { kind: 'failed', error: { code: 'NONDETERMINISTIC_GRAPH', detail: 'the job: name is "numbers" in the JobManager and "numbers of yesterday" in what was submitted.' } },
+  ])
   it.send('j', { kind: 'stop' })
 })

@@ -413,7 +413,7 @@ export class JobRunner {
     this.#source({ kind: 'attemptPrepared' })
     const { jobId, submission: { bundlePath, projectDirectory, graph } } = this
     this.#ports.host.send(jobId, {
-      kind: 'start', jobId, attempt: this.#attempt, bundlePath, projectDirectory, config: graph.config, graphHash: graph.hash,
+      kind: 'start', jobId, attempt: this.#attempt, bundlePath, projectDirectory, config: graph.config, graph,
       sources: this.#sourceOperators.map(source => ({ ...source, restored: this.#restore?.coordinators.get(source.operatorId) })),
     })
     const slots = this.#slotsWanted
@@ -459,7 +459,7 @@ export class JobRunner {
         slotIndex: slot.slotIndex,
         checkpointDirectory: this.#snapshots.directory,
         deployment: {
-          fence: this.#fence(), clusterId: this.#options.clusterId, jobId, bundlePath, projectDirectory, config: graph.config, graphHash: graph.hash,
+          fence: this.#fence(), clusterId: this.#options.clusterId, jobId, bundlePath, projectDirectory, config: graph.config, graph,
           slot: number, peers, finishedVertices: this.#restore?.finishedVertices ?? [], restore: this.#restoreOfSlot(number),
           ...(this.#restore && Object.keys(this.#restore.maxParallelism).length > 0 && { maxParallelism: this.#restore.maxParallelism }),
         },

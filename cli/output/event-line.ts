@@ -35,7 +35,7 @@ export function eventLine(event: RuntimeEvent): EventLine | undefined {
     case 'jobRestored':
       return line('info', `restored from ${event.savepoint ? 'savepoint' : 'checkpoint'} ${event.checkpointId}${event.attempt > 1 ? ` (attempt ${event.attempt})` : ''}`)
     case 'restartScheduled':
-      return line('warn', `restart ${event.delayMs === 0 ? 'at once' : `in ${formatElapsed(event.delayMs)}`} as attempt ${event.attempt}: ${briefly(event.cause)}`)
+      return line('warn', `restart ${event.delayMs === 0 ? 'at once' : `in ${formatElapsed(event.delayMs)}`} as attempt ${event.attempt}: ${briefly(event.cause)}${advice(event.repeats)}`)
     case 'taskStatus':
     case 'metrics':
     case 'output':
@@ -60,6 +60,12 @@ export function eventLine(event: RuntimeEvent): EventLine | undefined {
 }
 
 const line = (level: Level, text: string): EventLine => ({ level, text: sanitiseLine(text) })
+
+/** A job that fails the same way for ever is restarted for ever, as in Flink: somebody has to say what ends it. */
+function advice(repeats: number): string {
+  if (repeats < 3) return ''
+  return `; the same failure ${repeats} times in a row: \`flink-ts cancel\` ends the job; with \`-D restart-strategy.type=none\` a job ends at its first failure`
+}
 
 /** An error within a line: code, message and where. */
 export function briefly(error: ErrorData): string {

@@ -115,7 +115,8 @@ describe('the line logger', () => {
     show(1_005, { kind: 'checkpointCompleted', jobId, checkpointId: 1, checkpointKind: 'checkpoint', durationMs: 12, bytes: 2048, path: '/c/1' })
     show(1_105, { kind: 'checkpointCompleted', jobId, checkpointId: 2, checkpointKind: 'checkpoint', durationMs: 12, bytes: 2048, path: '/c/2' })
     show(2_205, { kind: 'checkpointCompleted', jobId, checkpointId: 3, checkpointKind: 'checkpoint', durationMs: 12, bytes: 2048, path: '/c/3' })
-    show(2_300, { kind: 'restartScheduled', jobId, attempt: 2, delayMs: 100, cause: { code: 'USER_CODE_FAILED', message: 'no\nmore', at: { file: 'src/job.ts', line: 3 } } })
+    show(2_300, { kind: 'restartScheduled', jobId, attempt: 2, delayMs: 100, cause: { code: 'USER_CODE_FAILED', message: 'no\nmore', at: { file: 'src/job.ts', line: 3 } }, repeats: 1 })
+    show(2_400, { kind: 'restartScheduled', jobId, attempt: 4, delayMs: 400, cause: { code: 'USER_CODE_FAILED', message: 'no\nmore', at: { file: 'src/job.ts', line: 3 } }, repeats: 3 })
     show(2_400, { kind: 'jobRestored', jobId, attempt: 2, checkpointId: 3, savepoint: false })
     show(2_500, { kind: 'checkpointCompleted', jobId, checkpointId: 4, checkpointKind: 'savepoint', durationMs: 12, bytes: 2048, path: '/s/4' })
     show(2_600, { kind: 'jobStatus', jobId, status: 'FINISHED', attempt: 2 })
@@ -127,6 +128,7 @@ describe('the line logger', () => {
       err| 12:00:01.005 info  checkpoint 1 completed in 12 ms, 2.0 KiB
       err| 12:00:02.205 info  checkpoint 3 completed in 12 ms, 2.0 KiB (and 1 before it)
       err| 12:00:02.300 warn  restart in 100 ms as attempt 2: FTS-3001 no (src/job.ts:3)
+      err| 12:00:02.400 warn  restart in 400 ms as attempt 4: FTS-3001 no (src/job.ts:3); the same failure 3 times in a row: \`flink-ts cancel\` ends the job; with \`-D restart-strategy.type=none\` a job ends at its first failure
       err| 12:00:02.400 info  restored from checkpoint 3 (attempt 2)
       err| 12:00:02.500 info  savepoint 4 completed in 12 ms, 2.0 KiB: /s/4
       err| 12:00:02.600 info  job is FINISHED (attempt 2)

@@ -32,7 +32,7 @@ describe('the fold', () => {
       ...events(
         [3_000, { kind: 'taskManagerLost', taskManager: 'tm-2', reason: 'its process ended by SIGKILL' }],
         [3_010, { kind: 'jobStatus', jobId, status: 'RESTARTING', attempt: 1 }],
-        [3_020, { kind: 'restartScheduled', jobId, attempt: 2, delayMs: 0, cause: { code: 'PROCESS_LOST', message: 'TaskManager tm-2 ended by SIGKILL' } }],
+        [3_020, { kind: 'restartScheduled', jobId, attempt: 2, delayMs: 0, cause: { code: 'PROCESS_LOST', message: 'TaskManager tm-2 ended by SIGKILL' }, repeats: 1 }],
         [3_030, { kind: 'taskStatus', jobId, attempt: 2, vertex: 0, subtask: 0, status: 'DEPLOYING', taskManager: 'tm-1', slotIndex: 0 }],
         [3_040, { kind: 'taskStatus', jobId, attempt: 2, vertex: 0, subtask: 0, status: 'RUNNING', taskManager: 'tm-1', slotIndex: 0 }],
         [3_050, { kind: 'metrics', jobId, tasks: [metrics(0, 0, { recordsOut: 10 })] }],

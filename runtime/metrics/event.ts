@@ -21,7 +21,8 @@ export type RuntimeEventBody =
   | { readonly kind: 'jobStatus'; readonly jobId: string; readonly status: JobStatus; readonly attempt: number; readonly error?: ErrorData }
   /** All tasks of an attempt run; `restored` is the checkpoint they came from. */
   | { readonly kind: 'jobRestored'; readonly jobId: string; readonly attempt: number; readonly checkpointId: number; readonly savepoint: boolean }
-  | { readonly kind: 'restartScheduled'; readonly jobId: string; readonly attempt: number; readonly delayMs: number; readonly cause: ErrorData }
+  /** `repeats`: how many restarts in a row had the same cause, this one included. */
+  | { readonly kind: 'restartScheduled'; readonly jobId: string; readonly attempt: number; readonly delayMs: number; readonly cause: ErrorData; readonly repeats: number }
   | { readonly kind: 'taskStatus'; readonly jobId: string; readonly attempt: number; readonly vertex: number; readonly subtask: number; readonly status: TaskStatus; readonly taskManager: string; readonly slotIndex: number }
   | { readonly kind: 'checkpointTriggered'; readonly jobId: string; readonly checkpointId: number; readonly checkpointKind: CheckpointKind }
   | { readonly kind: 'checkpointCompleted'; readonly jobId: string; readonly checkpointId: number; readonly checkpointKind: CheckpointKind; readonly durationMs: number; readonly bytes: number; readonly path: string }

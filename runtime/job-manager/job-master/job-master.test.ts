@@ -56,7 +56,7 @@ function show(command: JobCommand): string {
     case 'abandonTaskManager':
       return `abandon ${command.taskManager}`
     case 'restartScheduled':
-      return `restart ${command.attempt} in ${command.delay} (${command.cause.code})`
+      return `restart ${command.attempt} in ${command.delay} (${command.cause.code}${command.repeats > 1 ? `, ${command.repeats} times` : ''})`
     case 'finished':
       return `over ${command.status}${command.error?.detail === undefined ? '' : `: ${command.error.detail}`}`
     case 'taskStatus':
@@ -118,7 +118,27 @@ describe('failover', () => {
     expect(master.nextWakeAt()).toBe(200)
     expect(at(200, 'tick')).toEqual(['prepareAttempt 2', 'requestSlots'])
     at(210, 'slots', '0 FAILED USER_CODE_FAILED', 'free a')
-    expect(at(220, 'free b')).toEqual(['releaseSlots', 'restart 3 in 150 (USER_CODE_FAILED)'])
+    expect(at(220, 'free b')).toEqual(['releaseSlots', 'restart 3 in 150 (USER_CODE_FAILED, 2 times)'])
+  })
+
+  test('restarts in a row with the same cause are counted: the same code at the same place, whatever the record was', () => {
+    const { master, at } = job()
+    at(0, ...run)
+    const failures = [
+      { code: 'USER_CODE_FAILED', message: 'no price in {"id":1}', at: { file: 'src/job.ts', line: 3 } },
+      { code: 'USER_CODE_FAILED', message: 'no price in {"id":2}', at: { file: 'src/job.ts', line: 3 } },
+      { code: 'USER_CODE_FAILED', message: 'no price in {"id":2}', at: { file: 'src/job.ts', line: 4 } },
+      { code: 'USER_CODE_FAILED', message: 'no price in {"id":2}', at: { file: 'src/job.ts', line: 4 } },
+      { code: 'USER_CODE_FAILED', message: 'no price in {"id":2}' },
+    ] as const
+    const repeats = failures.flatMap((failure, i) => {
+      const now = (i + 1) * 100_000
+      const commands = master.handle({ kind: 'taskStatus', task: 0, status: 'FAILED', error: failure }, now)
+      for (const line of ['free a', 'free b']) commands.push(...master.handle(event(line), now))
+      at(now + 99_000, 'tick', 'slots')
+      return commands.flatMap(command => (command.kind === 'restartScheduled' ? [command.repeats] : []))
+    })
+    expect(repeats).toEqual([1, 2, 1, 2, 1])
   })
 
   test.each([
@@ -142,6 +162,19 @@ describe('failover', () => {
     const { at } = job()
     at(0, ...run)
     expect(at(1, '1 FAILED PROCESS_LOST', '0 FAILED USER_CODE_FAILED', 'free a', 'free b')).toContain('restart 2 in 100 (USER_CODE_FAILED)')
+  })
+
+  test('what is said of a restart is why the process died, and not that a neighbour lost its connection', () => {
+    const { master, at } = job()
+    at(0, ...run)
+    const link = { code: 'PROCESS_LOST', message: 'the connection to slot 0 broke' } as const
+    const killed = { code: 'PROCESS_LOST', message: 'ended by SIGKILL' } as const
+    const commands = [
+      ...master.handle({ kind: 'taskStatus', task: 1, status: 'FAILED', error: link }, 1),
+      ...master.handle({ kind: 'taskManagerLost', taskManager: 'a', error: killed }, 2),
+      ...master.handle(event('free b'), 3),
+    ]
+    expect(commands.find(command => command.kind === 'restartScheduled')).toMatchObject({ delay: 0, cause: killed })
   })
 
   test('why a process died may be known later than that it died', () => {

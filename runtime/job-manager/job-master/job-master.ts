@@ -87,7 +87,7 @@ export type JobCommand =
   | { readonly kind: 'cancelTasks'; readonly taskManagers: readonly string[] }
   | { readonly kind: 'abandonTaskManager'; readonly taskManager: string; readonly reason: string }
   | { readonly kind: 'failure'; readonly error: ErrorData; readonly task: number | undefined; readonly taskManager: string | undefined }
-  | { readonly kind: 'restartScheduled'; readonly attempt: number; readonly delay: Millis; readonly cause: ErrorData }
+  | { readonly kind: 'restartScheduled'; readonly attempt: number; readonly delay: Millis; readonly cause: ErrorData; readonly repeats: number }
   | { readonly kind: 'finished'; readonly status: 'FINISHED' | 'FAILED' | 'CANCELED'; readonly error: ErrorData | undefined }
 
 interface HeldSlot {
@@ -104,6 +104,9 @@ export class JobMaster {
   /** What ended this attempt; the most telling one so far. */
   #cause: ErrorData | undefined
   #failedAt: Timestamp = 0
+  /** Why the attempt before was restarted, and how many in a row were for that reason. */
+  #lastCause: ErrorData | undefined
+  #repeats = 0
   #stoppedAt: string | undefined
   #slotsDeadline: Timestamp = Infinity
   #cancelDeadline: Timestamp = Infinity
@@ -184,6 +187,8 @@ export class JobMaster {
           if (this.#endTasksOf(number, 'FAILED')) unfinished = true
         })
         if (unfinished) this.#fail(event.error, now, undefined, event.taskManager)
+        // A peer may have told before that its connection broke: this is why.
+        if (this.#cause?.code === 'PROCESS_LOST') this.#cause = event.error
         return this.#settle()
       }
       case 'lossExplained':
@@ -329,7 +334,9 @@ export class JobMaster {
           return this.#move('FAILED', this.#finalError(decision.reason))
         }
         this.#restartAt = this.#failedAt + decision.delay
-        this.#commands.push({ kind: 'releaseSlots' }, { kind: 'restartScheduled', attempt: this.#attempt + 1, delay: decision.delay, cause: this.#cause })
+        this.#repeats = isSameFailure(this.#cause, this.#lastCause) ? this.#repeats + 1 : 1
+        this.#lastCause = this.#cause
+        this.#commands.push({ kind: 'releaseSlots' }, { kind: 'restartScheduled', attempt: this.#attempt + 1, delay: decision.delay, cause: this.#cause, repeats: this.#repeats })
         return
       }
       default:
@@ -375,4 +382,11 @@ function weight(error: ErrorData | undefined): number {
   if (!error) return -1
   if (isHopeless(error.code)) return 2
   return error.code === 'PROCESS_LOST' ? 0 : 1
+}
+
+/** The same code at the same place; messages may name another record each time. */
+function isSameFailure(one: ErrorData, other: ErrorData | undefined): boolean {
+  if (one.code !== other?.code) return false
+  if (one.at === undefined || other.at === undefined) return one.at === other.at && one.message === other.message
+  return one.at.file === other.at.file && one.at.line === other.at.line
 }

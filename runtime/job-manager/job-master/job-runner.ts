@@ -319,7 +319,7 @@ export class JobRunner {
         return this.history.failure({ at: now, error: command.error, task: command.task, taskManager: command.taskManager, attempt: this.attempt })
       case 'restartScheduled':
         this.history.restarts++
-        return this.#ports.event({ kind: 'restartScheduled', jobId, attempt: command.attempt, delayMs: command.delay, cause: command.cause })
+        return this.#ports.event({ kind: 'restartScheduled', jobId, attempt: command.attempt, delayMs: command.delay, cause: command.cause, repeats: command.repeats })
       case 'finished':
         this.#cleanUp(command.status)
         return this.#ports.over(this)

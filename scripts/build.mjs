@@ -71,7 +71,7 @@ async function bundle() {
     metafile: true,
     write: false,
     logLevel: 'warning',
-    plugins: [lateModules, nodeModules, externalPackages, moduleUrls],
+    plugins: [lateModules, nodeModules, oclifParserOnly, externalPackages, moduleUrls],
   })))
   const files = [...results.flatMap(result => result.outputFiles), licencesOf(results.flatMap(result => Object.keys(result.metafile.inputs)))]
 
@@ -113,9 +113,16 @@ const loadedByFirstCall = {
 const nodeModules = {
   name: 'node-modules',
   setup(build) {
-    build.onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: 'node-module' }))
+    build.onResolve({ filter: /^node:/ }, ({ path, kind }) => (kind === 'import-statement' ? { path, namespace: 'node-module' } : { path, external: true }))
     build.onLoad({ filter: /./, namespace: 'node-module' }, ({ path }) => {
-      return { contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)})`, loader: 'js' }
+      const names = Object.keys(process.getBuiltinModule(path)).filter(name => /^[A-Za-z_]\w*$/.test(name) && name !== 'default')
+      // What nobody imports is left out, since it is marked as pure.
+      const contents = [
+        `const $module = process.getBuiltinModule(${JSON.stringify(path)}), $read = name => $module[name]`,
+        ...names.map(name => `export const ${name} = /* @__PURE__ */ $read('${name}')`),
+        'export default $module',
+      ]
+      return { contents: contents.join('\n'), loader: 'js' }
     })
   },
 }
@@ -132,6 +139,14 @@ const lateModules = {
       ]
       return { contents: contents.join('\n'), loader: 'js' }
     })
+  },
+}
+
+/** The parser of oclif names two things that load all of help: a flag `--help` and the last resort for errors. We have our own. */
+const oclifParserOnly = {
+  name: 'oclif-parser-only',
+  setup(build) {
+    build.onLoad({ filter: /@oclif[/\\]core[/\\]lib[/\\](errors[/\\]handle|help[/\\]index)\.js$/ }, () => ({ contents: '' }))
   },
 }
 

@@ -1,5 +1,4 @@
 /** From a project directory to a job graph: find the job file, bundle it, evaluate it. What `run` and `explain` share. */
-import { performance } from 'node:perf_hooks'
 import type { JobConfig } from '../../runtime/graph/config.ts'
 import type { JobGraph } from '../../runtime/graph/job-graph.ts'
 import { openBundler, type JobBundle } from '../bundle/bundle-job.ts'

@@ -163,7 +163,6 @@ class RunSession {
     // A detached cluster whose job is over would block the project; if it does not answer, starting ours says why not.
     await endIdleCluster(this.#options.projectDirectory).catch(() => {})
     this.#startCluster(size)
-    removeOldBundles(this.#options.projectDirectory)
     const { projectDirectory, jobFile } = this.#options
     const { compileProject } = await import('./compile-project.ts')
     this.#project = await compileProject({
@@ -236,6 +235,7 @@ class RunSession {
       projectDirectory: this.#options.projectDirectory,
       ...(this.#savepointPath === undefined ? {} : { savepointPath: this.#savepointPath, allowNonRestoredState: this.#options['allow-non-restored-state'] }),
     })
+    removeOldBundles(this.#options.projectDirectory)
     if (this.#options.detached) {
       process.stdout.write(this.#options.json ? `${toJsonLine({ schemaVersion: 1, jobId, name: graph.name, clusterId: this.#cluster!.clusterId })}\n` : `${jobId}\n`)
       this.#over.resolve({ force: false, result: { exitCode: 0 } })

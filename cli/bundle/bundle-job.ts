@@ -11,6 +11,7 @@ import type { BuildFailure, Location, Message, Metafile, Plugin } from 'esbuild'
 import { FlinkError, type SourcePosition } from '../../runtime/core/errors.ts'
 import { didYouMean } from '../../runtime/core/did-you-mean.ts'
 import { entryUrl, publicEntries } from './installation.ts'
+import { quickBundle } from './quick-bundle.ts'
 
 export interface JobBundle {
   /** Absolute path of the module. */
@@ -19,6 +20,28 @@ export interface JobBundle {
   readonly bytes: number
   /** The user's files that went into it, absolute: what to watch. */
   readonly inputs: readonly string[]
+}
+
+/** The same, however it is built. */
+const settings = { bundle: true, format: 'esm', platform: 'node', target: 'node22', packages: 'external', sourcemap: 'inline' } as const
+
+export interface BundleOptions {
+  readonly projectDirectory: string
+  readonly jobFile: string
+}
+
+/** @throws {FlinkError} BUNDLE_FAILED with the user's line */
+export async function bundleOnce(options: BundleOptions): Promise<JobBundle> {
+  const directory = createBundleDirectory(options.projectDirectory)
+  const addresses = Object.fromEntries(Object.entries(publicEntries).map(([name, path]) => [name, entryUrl(path).href]))
+  const quick = await quickBundle({ ...options, directory, settings: { ...settings, 'source-root': sourceRoot(directory) }, addresses })
+  if (quick !== undefined) return writeBundle(directory, quick.code, inputsOf(quick.metafile, options.projectDirectory))
+  const bundler = await openBundler(options)
+  try {
+    return await bundler.rebuild()
+  } finally {
+    await bundler.dispose()
+  }
 }
 
 export interface Bundler {
@@ -30,23 +53,16 @@ export interface Bundler {
 /** As many old bundles are kept: a savepoint can be looked at with the code that wrote it. */
 const keptBundles = 20
 
-export async function openBundler(options: { readonly projectDirectory: string; readonly jobFile: string }): Promise<Bundler> {
-  const { projectDirectory, jobFile } = options
-  const directory = join(projectDirectory, '.flink-ts', 'bundles')
+export async function openBundler({ projectDirectory, jobFile }: BundleOptions): Promise<Bundler> {
+  const directory = createBundleDirectory(projectDirectory)
   // Loaded when it is needed: processes that the start waits for are on their way by then.
   const { context } = await import('esbuild')
   const build = await context({
     absWorkingDir: projectDirectory,
     entryPoints: [jobFile],
     outfile: join(directory, 'job.mjs'),
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node22',
-    packages: 'external',
-    // The JobManager copies the bundle to pin it: the map travels inside, and its sources are absolute.
-    sourcemap: 'inline',
-    sourceRoot: pathToFileURL(`${directory}/`).href,
+    ...settings,
+    sourceRoot: sourceRoot(directory),
     metafile: true,
     write: false,
     logLevel: 'silent',
@@ -61,6 +77,19 @@ export async function openBundler(options: { readonly projectDirectory: string; 
     },
     dispose: () => build.dispose(),
   }
+}
+
+/** The JobManager copies the bundle to pin it: the map travels inside, and its sources are absolute. */
+const sourceRoot = (directory: string) => pathToFileURL(`${directory}/`).href
+
+function createBundleDirectory(projectDirectory: string): string {
+  const directory = join(projectDirectory, '.flink-ts', 'bundles')
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw new FlinkError('STORAGE_FAILED', `could not make the directory ${directory}`, { cause: error })
+  }
+  return directory
 }
 
 const runningInstallation: Plugin = {
@@ -79,7 +108,6 @@ function writeBundle(directory: string, code: Uint8Array, inputs: readonly strin
   const hash = createHash('sha256').update(code).digest('hex').slice(0, 16)
   const path = join(directory, `${hash}.mjs`)
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
     if (existsSync(path)) utimesSync(path, new Date(), new Date())
     else {
       const temporary = `${path}.${process.pid}.tmp`

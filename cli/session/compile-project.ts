@@ -1,7 +1,7 @@
 /** From a project directory to a job graph: find the job file, bundle it, evaluate it. What `run` and `explain` share. */
 import type { JobConfig } from '../../runtime/graph/config.ts'
 import type { JobGraph } from '../../runtime/graph/job-graph.ts'
-import { openBundler, type JobBundle } from '../bundle/bundle-job.ts'
+import { bundleOnce, type JobBundle } from '../bundle/bundle-job.ts'
 import { openCompiler } from '../bundle/compile-job.ts'
 import { findJobFile } from '../bundle/job-file.ts'
 
@@ -29,20 +29,11 @@ export async function compileProject({ projectDirectory, jobFile: named, config,
   const started = performance.now()
   const compiler = openCompiler()
   try {
-    const bundle = await bundleOnce(projectDirectory, jobFile)
+    const bundle = await bundleOnce({ projectDirectory, jobFile })
     const bundled = performance.now()
     const { graph, explanation } = await compiler.compile({ bundle, projectDirectory, jobFile, config, ...(signal === undefined ? {} : { signal }), ...(onOutput === undefined ? {} : { onOutput }) })
     return { bundle, graph, explanation, bundleMillis: bundled - started, compileMillis: performance.now() - bundled }
   } finally {
     compiler.close()
-  }
-}
-
-async function bundleOnce(projectDirectory: string, jobFile: string): Promise<JobBundle> {
-  const bundler = await openBundler({ projectDirectory, jobFile })
-  try {
-    return await bundler.rebuild()
-  } finally {
-    await bundler.dispose()
   }
 }

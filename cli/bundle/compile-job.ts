@@ -20,11 +20,13 @@ export interface CompileOptions {
   readonly onOutput?: (text: string) => void
 }
 
+const lingerMs = 1_000
+
 /** A thread that is started before it is needed: it takes as long to start as esbuild takes to bundle. */
 export interface JobCompiler {
   /** Once. @throws {FlinkError} what the job, its module or its graph was refused for; the reason of `signal` when aborted */
   compile(options: CompileOptions): Promise<{ readonly graph: JobGraph; readonly explanation: string }>
-  /** Ends the thread, whatever it is doing. */
+  /** Lets go of the thread, whatever it is doing. */
   close(): void
 }
 
@@ -32,6 +34,7 @@ export function openCompiler(): JobCompiler {
   const worker = new Worker(entryUrl('cli/bundle/compile-worker.js'), { execArgv: [], stdout: true, stderr: true })
   // One that cannot even start is told of by its exit, when it is asked.
   let startError: Error | undefined
+  let compiled = false
   worker.once('error', error => (startError = error))
   return {
     async compile(options) {
@@ -45,6 +48,7 @@ export function openCompiler(): JobCompiler {
       const answer = await answered
       switch (answer.kind) {
         case 'compiled':
+          compiled = true
           return answer
         case 'refused':
           throw errorFromData(answer.error)
@@ -52,8 +56,13 @@ export function openCompiler(): JobCompiler {
           throw packageMissing(answer.specifier, options)
       }
     },
-    // Not waited for: that is a tenth of a second where a cluster is just starting, and nobody needs it any more.
-    close: () => void worker.terminate(),
+    close() {
+      // One that has answered is in nobody's way, and to take it down now would take time from the cluster that just starts.
+      if (compiled) setTimeout(() => void worker.terminate(), lingerMs).unref()
+      // Not waited for: it does not return while user code is in a blocking call.
+      else void worker.terminate()
+      worker.unref()
+    },
   }
 }
 

@@ -102,6 +102,7 @@ function licencesOf(inputs) {
 /** What is long to load and seldom used: the first call or `new` loads it. All other names of these modules fail the build. */
 const loadedByFirstCall = {
   'node:crypto': { functions: ['createHash', 'randomBytes'], classes: [] },
+  'node:child_process': { functions: ['spawn', 'spawnSync'], classes: [] },
   // The wire format is our own; this one is for comparison (`exchange.codec: 'record'`).
   msgpackr: { functions: [], classes: ['Packr'] },
 }

@@ -63,8 +63,7 @@ async function bundle() {
     format: 'esm',
     platform: 'node',
     target: 'node22',
-    // What an inlined package of CommonJS asks for by `require`.
-    banner: { js: "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);" },
+    banner: { js: requireOfFile },
     sourcemap: 'linked',
     jsx: 'automatic',
     keepNames: false,
@@ -73,7 +72,7 @@ async function bundle() {
     logLevel: 'warning',
     plugins: [lateModules, nodeModules, oclifParserOnly, externalPackages, moduleUrls],
   })))
-  const files = [...results.flatMap(result => result.outputFiles), licencesOf(results.flatMap(result => Object.keys(result.metafile.inputs)))]
+  const files = [...results.flatMap(result => result.outputFiles.map(withoutUnusedRequire)), licencesOf(results.flatMap(result => Object.keys(result.metafile.inputs)))]
 
   // Chunks first and each file by rename: a process that starts while we build finds one whole version or the other.
   const isChunk = file => file.path.startsWith(join(dist, 'chunks') + sep)
@@ -88,6 +87,15 @@ async function bundle() {
   writeFileSync(stamp, JSON.stringify({ startedAt: startedAt.getTime(), groups, node: process.version }))
 }
 
+/** What an inlined package of CommonJS, or a module that is loaded late, asks for by `require`. */
+const requireOfFile = "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);"
+
+/** The line stays, empty: source maps count lines. */
+function withoutUnusedRequire({ path, text, contents }) {
+  const unused = text.startsWith(requireOfFile) && !/\brequire\b/.test(text.slice(requireOfFile.length))
+  return { path, contents: unused ? Buffer.from(text.slice(requireOfFile.length)) : contents }
+}
+
 /** What we copied of others goes with what they ask of who copies it. */
 function licencesOf(inputs) {
   const packages = [...new Set(inputs.flatMap(input => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0] ?? []))].sort()
@@ -98,6 +106,9 @@ function licencesOf(inputs) {
   })
   return { path: join(dist, 'chunks', 'licences.txt'), contents: Buffer.from(`Parts of these packages are in the files beside this one.\n\n${texts.join('\n---\n\n')}`) }
 }
+
+/** These lines are part of each file that needs them. Shared, they would be files of their own. */
+const ownOf = importer => `?${relative(root, importer)}`
 
 /** What is long to load and seldom used: the first call or `new` loads it. All other names of these modules fail the build. */
 const loadedByFirstCall = {
@@ -114,7 +125,7 @@ const loadedByFirstCall = {
 const nodeModules = {
   name: 'node-modules',
   setup(build) {
-    build.onResolve({ filter: /^node:/ }, ({ path, kind }) => (kind === 'import-statement' ? { path, namespace: 'node-module' } : { path, external: true }))
+    build.onResolve({ filter: /^node:/ }, ({ path, kind, importer }) => (kind === 'import-statement' ? { path, namespace: 'node-module', suffix: ownOf(importer) } : { path, external: true }))
     build.onLoad({ filter: /./, namespace: 'node-module' }, ({ path }) => {
       const names = Object.keys(process.getBuiltinModule(path)).filter(name => /^[A-Za-z_]\w*$/.test(name) && name !== 'default')
       // What nobody imports is left out, since it is marked as pure.
@@ -131,7 +142,7 @@ const nodeModules = {
 const lateModules = {
   name: 'late-modules',
   setup(build) {
-    build.onResolve({ filter: new RegExp(`^(${Object.keys(loadedByFirstCall).join('|')})$`) }, ({ path, namespace }) => (namespace === 'late-module' ? { path, external: true } : { path, namespace: 'late-module' }))
+    build.onResolve({ filter: new RegExp(`^(${Object.keys(loadedByFirstCall).join('|')})$`) }, ({ path, namespace, importer }) => (namespace === 'late-module' ? { path, external: true } : { path, namespace: 'late-module', suffix: ownOf(importer) }))
     build.onLoad({ filter: /./, namespace: 'late-module' }, ({ path }) => {
       const { functions, classes } = loadedByFirstCall[path]
       const contents = [

@@ -10,6 +10,7 @@ import { plain } from '../output/colour.ts'
 import { formatError } from '../output/error-text.ts'
 import { errorToData } from '../../runtime/core/errors.ts'
 import { compileProject, type CompiledProject } from '../session/compile-project.ts'
+import { bundleOnce, openBundler } from './bundle-job.ts'
 import { packageDirectory, publicEntries } from './installation.ts'
 import { findJobFile } from './job-file.ts'
 
@@ -65,6 +66,15 @@ describe('a job that builds', () => {
     files({ 'src/job.ts': job('env.fromData([1, 2]).map(n => n + 1).print()') })
     expect((await compile()).bundle.path).not.toBe(first.bundle.path)
     expect(readFileSync(first.bundle.path, 'utf8')).toContain('/dist/runtime/index.js')
+  })
+
+  test('is the same bundle, by the executable alone and by the API', async () => {
+    files({ 'src/job.ts': "import { job } from 'flink-ts'\nimport { generatorSource } from 'flink-ts/connectors/datagen'\nimport { half } from './half.js'\nexport default job('x', env => { env.fromSource(generatorSource({ count: 1, generate: half }), undefined, 'n').print() })\n", 'src/half.ts': 'export const half = (n: number) => n / 2\n' })
+    const options = { projectDirectory: project, jobFile: join(project, 'src/job.ts') }
+    const bundler = await openBundler(options)
+    const [quick, thorough] = [await bundleOnce(options), await bundler.rebuild()]
+    await bundler.dispose()
+    expect(quick).toEqual(thorough)
   })
 
   test('what it prints while it is loaded is handed on', async () => {

@@ -1,6 +1,7 @@
 /**
  * Batches as frames of columns. The encoder takes the shape from the first batch, and every record is checked while it is
- * encoded. One that does not fit widens the shape: a new `schema` frame goes ahead and the batch is encoded again.
+ * encoded. One that does not fit widens the shape: a new `schema` frame goes ahead and the batch is encoded again. Text that
+ * comes again and again is sent once (`dictionary.ts`).
  *
  * A value arrives equal or the job fails naming the path. Text that was decoded shares the memory of its batch: what is
  * kept must be copied out (`ownText` in `copy.ts`).
@@ -52,6 +53,7 @@ export class ColumnarEncoder {
     } catch (error) {
       // None of these frames is going out, the schema neither.
       this.#sentSchemaId = sent
+      this.#columns?.notSent()
       throw error
     }
     return frames
@@ -61,7 +63,7 @@ export class ColumnarEncoder {
     let tooLarge = size > maxRecordsPerFrame
     if (!tooLarge) {
       try {
-        this.#fill(values, size)
+        this.#fill(values, keyHashes, size)
         if (this.#schemaId !== this.#sentSchemaId) {
           frames.push(this.#schemaFrame())
           this.#sentSchemaId = this.#schemaId
@@ -79,6 +81,7 @@ export class ColumnarEncoder {
       const bytesPerRecord = scratch.length / size
       this.#bytesPerRecord += (bytesPerRecord - this.#bytesPerRecord) * (this.#bytesPerRecord === 0 ? 1 : 0.25)
       frames.push(scratch.take())
+      this.#columns?.sent()
       return
     }
     scratch.reset()
@@ -88,19 +91,19 @@ export class ColumnarEncoder {
     this.#encode(values.slice(half, size), timestamps.subarray(half, size), keyHashes?.subarray(half, size), size - half, frames)
   }
 
-  #fill(values: readonly unknown[], size: number): void {
-    if (this.#columns !== undefined && this.#columns.fill(values, size)) return
+  #fill(values: readonly unknown[], keyHashes: Int32Array | undefined, size: number): void {
+    if (this.#columns !== undefined && this.#columns.fill(values, size, keyHashes)) return
     for (let i = 0; i < size; i++) this.#inference.add(values[i])
     this.#use(this.#inference.shape())
-    if (this.#columns?.fill(values, size)) return
+    if (this.#columns?.fill(values, size, keyHashes)) return
     // What inference and the loop see differently, for example fields that a changed Object.prototype lends to every record.
     this.#use(anyShape)
-    assert(this.#columns?.fill(values, size), 'a record fits no shape')
+    assert(this.#columns?.fill(values, size, keyHashes), 'a record fits no shape')
   }
 
   #use(shape: Shape): void {
     if (this.#columns !== undefined && shapeText(this.#columns.shape) === shapeText(shape)) return
-    this.#columns = new ColumnSetOut(shape, this.#generate)
+    this.#columns = new ColumnSetOut(shape, this.#generate, true)
     this.#schemaId++
   }
 
@@ -118,7 +121,7 @@ export class ColumnarEncoder {
     const out = scratch
     const columns = this.#columns as ColumnSetOut
     out.length = 0
-    packArrayHeader(out, 6 + columns.bins)
+    packArrayHeader(out, 6 + columns.items)
     packNumber(out, frameType.records)
     packNumber(out, this.#channel)
     packNumber(out, this.#schemaId)
@@ -156,14 +159,14 @@ export class ColumnarDecoder {
     if (type === frameType.schema && items === 4) {
       const shape = unpackShape(input)
       input.end()
-      this.#columns = new ColumnSetIn(shape, this.#generate)
+      this.#columns = new ColumnSetIn(shape, this.#generate, true)
       this.#schemaId = schemaId
       return undefined
     }
     if (type !== frameType.records) throw new DecodeError(`a frame of type ${type} holds no records`)
     const columns = this.#columns
     if (columns === undefined || schemaId !== this.#schemaId) throw new DecodeError(`schema ${schemaId} was not announced`)
-    if (items !== 6 + columns.bins) throw new DecodeError(`${items} items in a frame of ${columns.bins} columns`)
+    if (items !== 6 + columns.items) throw new DecodeError(`${items} items in a frame of ${columns.items} columns`)
     const size = input.uint(maxRecordsPerFrame)
     const timestamps = input.optionalBin()
     const keyHashes = input.optionalBin()

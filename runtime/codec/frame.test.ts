@@ -25,7 +25,7 @@ test('control frames arrive equal', () => {
 test('control frames are msgpack arrays', () => {
   const read = (frame: ControlFrame) => JSON.stringify(unpack(encodeFrame(frame)), (_, value) => (value?.type === 'Buffer' ? `bin ${value.data.join(' ')}` : value))
   expect(frames.map(read).join('\n')).toMatchInlineSnapshot(`
-    "[0,1,"c-1","ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",3,"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",2,1,0]
+    "[0,3,"c-1","ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",3,"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",2,1,0]
     [3,70000,{"0":128,"1":0,"2":0,"3":0,"4":0,"5":0,"6":0,"7":0}]
     [3,70000,{"0":255,"1":255,"2":255,"3":255,"4":255,"5":255,"6":255,"7":255}]
     [3,70000,{"0":0,"1":0,"2":0,"3":0,"4":0,"5":0,"6":0,"7":0}]

@@ -6,6 +6,7 @@
  * Generated text contains nothing from data but names, as `JSON.stringify` writes them.
  */
 import { canGenerate, notPlainText, propertyText } from './code-generation.ts'
+import { maxEntries } from './dictionary.ts'
 import { hasPresence, shapeText, type Column, type Shape } from './shape.ts'
 import { presence, sort } from './sorts.ts'
 import { define, refuseHidden, type ValueReader, type ValueWriter } from './value.ts'
@@ -23,11 +24,13 @@ export interface ColumnBuffers {
   readonly values: ValueWriter
   /** All text, joined. */
   text: string
+  /** Where it is set, texts are only gathered: it is long enough. */
+  readonly texts: string[] | undefined
   /** Values that are present. */
   count: number
 }
 
-/** A column to read, checked: as many values as `presence` says, as much text as the lengths say. */
+/** A column to read, checked: as many values as `presence` says, as much text as the lengths say, numbers that have a text. */
 export interface ColumnData {
   readonly column: Column
   readonly i32: Int32Array
@@ -36,6 +39,9 @@ export interface ColumnData {
   readonly presence: Uint8Array
   readonly values: ValueReader
   readonly text: string
+  /** By number, where the column is one of numbers; those from `maxEntries` on are in `passing`. */
+  readonly texts: readonly string[] | undefined
+  readonly passing: readonly string[]
 }
 
 export interface RecordLoops {
@@ -49,13 +55,14 @@ export interface RecordLoops {
 const keptShapes = 256
 const kept = new Map<string, RecordLoops>()
 
-export function recordLoops(shape: Shape, generate = canGenerate): RecordLoops {
+/** `numbers`: there may be columns whose `texts` is set. */
+export function recordLoops(shape: Shape, generate = canGenerate, numbers = false): RecordLoops {
   if (!generate) return closureLoops(shape)
-  const text = shapeText(shape)
+  const text = `${numbers ? 'numbers' : 'text'} ${shapeText(shape)}`
   let loops = kept.get(text)
   if (loops === undefined) {
     if (kept.size >= keptShapes) kept.clear()
-    kept.set(text, (loops = generatedLoops(shape)))
+    kept.set(text, (loops = generatedLoops(shape, numbers)))
   }
   return loops
 }
@@ -72,13 +79,13 @@ function checkFirst(values: readonly unknown[], records: number): void {
 
 // --- generated
 
-function generatedLoops(shape: Shape): RecordLoops {
+function generatedLoops(shape: Shape, numbers: boolean): RecordLoops {
   const names = shape.columns.map(column => column.name)
   const make = (body: string) => new Function('names', 'prototypeOf', 'objectPrototype', 'hasOwn', 'define', `'use strict'\n${body}`) as
     (...helpers: unknown[]) => unknown
   const helpers = [names, prototypeOf, Object.prototype, hasOwn, define]
-  const fill = make(fillText(shape))(...helpers) as RecordLoops['fill']
-  const build = make(buildText(shape))(...helpers) as RecordLoops['build']
+  const fill = make(fillText(shape, numbers))(...helpers) as RecordLoops['fill']
+  const build = make(buildText(shape, numbers))(...helpers) as RecordLoops['build']
   return {
     fill(values, records, columns) {
       checkFirst(values, records)
@@ -88,7 +95,7 @@ function generatedLoops(shape: Shape): RecordLoops {
   }
 }
 
-function fillText({ layout, columns }: Shape): string {
+function fillText({ layout, columns }: Shape, numbers: boolean): string {
   const lines = ['return function fill(values, records, columns) {']
   const optional = columns.some(isOptional)
   columns.forEach((column, c) => {
@@ -96,7 +103,7 @@ function fillText({ layout, columns }: Shape): string {
     if (hasPresence(column)) lines.push(`const p${c} = ${from}.presence; let j${c} = 0`)
     const array = { none: '', bool: 'u8', i32: 'i32', f64: 'f64', string: 'i32', any: 'values' }[column.kind]
     if (array !== '') lines.push(`const a${c} = ${from}.${array}`)
-    if (column.kind === 'string') lines.push(`let t${c} = ''`)
+    if (column.kind === 'string') lines.push(`let t${c} = ''`, numbers ? `const d${c} = ${from}.texts` : '')
   })
   lines.push('for (let i = 0; i < records; i++) {', 'const r = values[i]')
   if (layout === 'object') {
@@ -114,7 +121,7 @@ function fillText({ layout, columns }: Shape): string {
     const missing = optional ? `!hasOwn(r, ${name})` : 'false'
     if (!hasPresence(column)) {
       if (column.kind === 'none') lines.push(noneCheck(column, c, missing))
-      else lines.push(store(column, c, 'i'))
+      else lines.push(store(column, c, 'i', numbers))
       // An `any` column takes undefined, but not in place of a field that is missing.
       if (optional && column.kind === 'any') lines.splice(-1, 0, `if (v${c} === undefined && ${missing}) return i`)
       return
@@ -122,14 +129,14 @@ function fillText({ layout, columns }: Shape): string {
     const mark = (code: number) => `p${c}[i >> 2] |= ${code} << ((i & 3) << 1)`
     const { absent } = column
     if (column.kind === 'any') {
-      lines.push(`if (v${c} !== undefined || !(${missing})) { ${store(column, c, `j${c}`)}; j${c}++; ${mark(presence.value)} }`)
+      lines.push(`if (v${c} !== undefined || !(${missing})) { ${store(column, c, `j${c}`, numbers)}; j${c}++; ${mark(presence.value)} }`)
       return
     }
     lines.push(`if (v${c} === undefined) {`)
     lines.push(`if (${missing}) { ${absent & sort.missing ? '' : 'return i'} }`)
     lines.push(`else { ${absent & sort.undefined ? mark(presence.undefined) : 'return i'} }`)
     lines.push(`} else if (v${c} === null) { ${absent & sort.null ? mark(presence.null) : 'return i'} }`)
-    lines.push(column.kind === 'none' ? 'else return i' : `else { ${store(column, c, `j${c}`)}; j${c}++; ${mark(presence.value)} }`)
+    lines.push(column.kind === 'none' ? 'else return i' : `else { ${store(column, c, `j${c}`, numbers)}; j${c}++; ${mark(presence.value)} }`)
   })
   lines.push('}')
   columns.forEach((column, c) => {
@@ -148,7 +155,7 @@ function noneCheck({ absent }: Column, c: number, missing: string): string {
 }
 
 /** Statements that put `v` into its column at `index`, or return `i`. */
-function store({ kind }: Column, c: number, index: string): string {
+function store({ kind }: Column, c: number, index: string, numbers: boolean): string {
   const v = `v${c}`
   const at = `a${c}[${index}]`
   switch (kind) {
@@ -160,7 +167,7 @@ function store({ kind }: Column, c: number, index: string): string {
     case 'f64':
       return `if (typeof ${v} !== 'number') return i; ${at} = ${v} === ${v} ? ${v} : NaN`
     case 'string':
-      return `if (typeof ${v} !== 'string') return i; ${at} = ${v}.length; t${c} += ${v}`
+      return `if (typeof ${v} !== 'string') return i; ${numbers ? `if (d${c} !== undefined) d${c}[${index}] = ${v}; else` : ''} { ${at} = ${v}.length; t${c} += ${v} }`
     case 'any':
       return `a${c}.write(${v})`
     case 'none':
@@ -168,23 +175,23 @@ function store({ kind }: Column, c: number, index: string): string {
   }
 }
 
-function buildText({ layout, columns }: Shape): string {
+function buildText({ layout, columns }: Shape, numbers: boolean): string {
   const lines = ['return function build(records, columns, out) {']
   columns.forEach((column, c) => {
     const from = `columns[${c}]`
     if (hasPresence(column)) lines.push(`const p${c} = ${from}.presence; let j${c} = 0`)
     const array = { none: '', bool: 'u8', i32: 'i32', f64: 'f64', string: 'i32', any: 'values' }[column.kind]
     if (array !== '') lines.push(`const a${c} = ${from}.${array}`)
-    if (column.kind === 'string') lines.push(`const t${c} = ${from}.text; let q${c} = 0`)
+    if (column.kind === 'string') lines.push(`const t${c} = ${from}.text; let q${c} = 0`, numbers ? `const d${c} = ${from}.texts, e${c} = ${from}.passing; let n${c} = 0` : '')
   })
   lines.push('for (let i = 0; i < records; i++) {')
   columns.forEach((column, c) => {
     if (!hasPresence(column)) {
-      lines.push(`const v${c} = ${column.kind === 'none' ? (column.absent === sort.null ? 'null' : 'undefined') : load(column, c, 'i')}`)
+      lines.push(`const v${c} = ${column.kind === 'none' ? (column.absent === sort.null ? 'null' : 'undefined') : load(column, c, 'i', numbers)}`)
       return
     }
     lines.push(`const s${c} = (p${c}[i >> 2] >> ((i & 3) << 1)) & 3`)
-    lines.push(`const v${c} = ${column.kind === 'none' ? '' : `s${c} === ${presence.value} ? ${load(column, c, `j${c}++`)} : `}s${c} === ${presence.null} ? null : undefined`)
+    lines.push(`const v${c} = ${column.kind === 'none' ? '' : `s${c} === ${presence.value} ? ${load(column, c, `j${c}++`, numbers)} : `}s${c} === ${presence.null} ? null : undefined`)
   })
   if (layout === 'single') lines.push('out[i] = v0')
   else {
@@ -209,12 +216,14 @@ function buildText({ layout, columns }: Shape): string {
   return lines.join('\n')
 }
 
-function load({ kind }: Column, c: number, index: string): string {
+function load({ kind }: Column, c: number, index: string, numbers: boolean): string {
   switch (kind) {
     case 'bool':
       return `a${c}[${index}] === 1`
-    case 'string':
-      return `t${c}.substring(q${c}, q${c} += a${c}[${index}])`
+    case 'string': {
+      const plain = `t${c}.substring(q${c}, q${c} += a${c}[${index}])`
+      return numbers ? `d${c} === undefined ? ${plain} : (n${c} = a${c}[${index}]) < ${maxEntries} ? d${c}[n${c}] : e${c}[n${c} - ${maxEntries}]` : plain
+    }
     case 'any':
       return `a${c}.read()`
     case 'none':
@@ -301,8 +310,11 @@ function fillOne(out: ColumnBuffers, value: unknown, missing: boolean, i: number
       break
     case 'string':
       if (typeof value !== 'string') return false
-      out.i32[out.count] = value.length
-      out.text += value
+      if (out.texts !== undefined) out.texts[out.count] = value
+      else {
+        out.i32[out.count] = value.length
+        out.text += value
+      }
       break
     case 'any':
       out.values.write(value)
@@ -345,6 +357,8 @@ class ClosureCursor {
       case 'f64':
         return input.f64[at]
       case 'string': {
+        const number = input.i32[at] as number
+        if (input.texts !== undefined) return number < maxEntries ? input.texts[number] : input.passing[number - maxEntries]
         const start = this.#textAt
         this.#textAt += input.i32[at] as number
         return input.text.substring(start, this.#textAt)

@@ -67,7 +67,7 @@ export function encodeEntries(keys: readonly unknown[], values: readonly unknown
   const valueColumns = fill(values, recentValues, what)
   scratch.reset()
   scratch.u8(entriesVersion)
-  packArrayHeader(scratch, 3 + keyColumns.bins + valueColumns.bins)
+  packArrayHeader(scratch, 3 + keyColumns.items + valueColumns.items)
   packNumber(scratch, count)
   packShape(scratch, keyColumns.shape)
   packShape(scratch, valueColumns.shape)
@@ -86,7 +86,7 @@ export function decodeEntries(bytes: Uint8Array): { readonly keys: unknown[]; re
   const count = input.uint(maxRecordsPerFrame)
   const keyColumns = new ColumnSetIn(unpackShape(input), true)
   const valueColumns = new ColumnSetIn(unpackShape(input), true)
-  if (items !== 3 + keyColumns.bins + valueColumns.bins) throw new DecodeError(`${items} items in a page`)
+  if (items !== 3 + keyColumns.items + valueColumns.items) throw new DecodeError(`${items} items in a page`)
   const keys: unknown[] = []
   const values: unknown[] = []
   keyColumns.read(input, count, keys)

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { decodeFrame, encodeFrame, joinFrames, type HelloFrame } from '../codec/frame.ts'
+import { dataProtocolVersion } from '../protocol/data.ts'
 import { newToken } from '../rpc/token.ts'
 import { attemptSocket, DataPlane, type DataPlaneOptions } from './data-plane.ts'
 
@@ -134,7 +135,7 @@ test('a slot of another attempt does not even find the socket', async () => {
 })
 
 describe('a hello that is not the expected one is refused', () => {
-  const right: HelloFrame = { kind: 'hello', protocolVersion: 1, clusterId: 'c', token, epoch: 1, jobId: 'j', attempt: 3, consumerSlot: 1, producerSlot: 0 }
+  const right: HelloFrame = { kind: 'hello', protocolVersion: dataProtocolVersion, clusterId: 'c', token, epoch: 1, jobId: 'j', attempt: 3, consumerSlot: 1, producerSlot: 0 }
 
   /** Connects to slot 0 as slot 1, then sends a credit. Resolves when it was cut off. */
   async function knock(first: Uint8Array): Promise<void> {
@@ -151,7 +152,7 @@ describe('a hello that is not the expected one is refused', () => {
     ['an older epoch', { epoch: 0 }],
     ['another job', { jobId: 'k' }],
     ['another cluster', { clusterId: 'd' }],
-    ['another version', { protocolVersion: 2 }],
+    ['another version', { protocolVersion: dataProtocolVersion + 1 }],
     ['a slot that reads nothing from here', { consumerSlot: 2 }],
     ['meant for another slot', { producerSlot: 2 }],
   ])('%s', async (_name, change) => {

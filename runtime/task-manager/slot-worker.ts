@@ -84,8 +84,9 @@ class SlotRun {
   static async open(data: SlotWorkerData, deployment: SlotDeployment, port: MessagePort, ended: (error: ErrorData | undefined) => void): Promise<SlotRun> {
     // From here on stacks name the user's files. Our own files have no maps to load before that.
     setSourceMapsSupport(true, { nodeModules: false, generatedCode: false })
-    const { fence, config, bundlePath } = deployment
-    const definition = await loadJobDefinition(bundlePath, config.args, `${data.taskManager}-${data.slotIndex}-${fence.epoch}-${fence.attempt}`)
+    const { config, bundlePath } = deployment
+    // A thread has modules of its own, so the address may be the same in all: Node keeps compiled code of each for ever.
+    const definition = await loadJobDefinition(bundlePath, config.args)
     return new SlotRun(data, deployment, definition, port, ended)
   }
 

@@ -1,11 +1,13 @@
 /**
  * What a record costs on the wire: columns against msgpackr, on Bids of Nexmark, words and numbers. Every codec's output is
- * compared with the input first. One interleaved run, so that ratios hold on a machine that is busy.
+ * compared with the input first. One interleaved run, so that ratios hold on a machine that is busy. Every round has records
+ * of its own: a channel remembers texts, and would know those of the round before.
  *
  * Run: node runtime/codec/codec.bench.ts
  */
 import { Packr } from 'msgpackr'
 import type { Batch } from '../core/batch.ts'
+import { spreadKeyHash } from '../core/key-group.ts'
 import { seededRandom } from '../core/random.ts'
 import { createChannelDecoder, createChannelEncoder } from './channel-codec.ts'
 import { crc32 } from './checksum.ts'
@@ -80,6 +82,12 @@ function subjects(): Subject[] {
 }
 
 const random = seededRandom(42)
+/** Text that is never the same. */
+const noise = Array.from({ length: 1 << 20 }, () => String.fromCharCode(97 + random.int(26))).join('')
+const text = (length: number) => {
+  const from = random.int(noise.length - length)
+  return Buffer.from(noise.slice(from, from + length)).toString('latin1')
+}
 const word = (length: number) => Array.from({ length }, () => String.fromCharCode(97 + random.int(26))).join('')
 const words = Array.from({ length: 5000 }, () => word(3 + random.int(8)))
 const urls = Array.from({ length: 200 }, (_, i) => `https://www.nexmark.com/${word(5)}/${word(5)}/${word(5)}/item.htm?query=1&channel_id=${i * 3571}`)
@@ -92,9 +100,12 @@ const inputs: Readonly<Record<string, () => unknown>> = {
     channel: random.pick(['Google', 'Facebook', 'Baidu', 'Apple', `channel-${random.int(10_000)}`]),
     url: random.pick(urls),
     dateTime: 1_700_000_000_000 + random.int(1_000_000),
-    extra: word(40 + random.int(40)),
+    extra: text(40 + random.int(40)),
   }),
   word: () => ({ word: random.pick(words), count: 1 }),
+  'word by key': () => ({ word: random.pick(words), count: 1 }),
+  'few words': () => ({ word: words[random.int(50)] as string, count: 1 }),
+  distinct: () => ({ word: text(10), count: 1 }),
   numeric: () => ({ auction: random.int(10_000), price: random.int(1_000_000), bidder: random.int(10_000), dateTime: 1_700_000_000_000 + random.int(1_000_000) }),
   optional: () => ({ id: random.int(10_000), ...(random.chance(0.7) ? { note: random.pick(words) } : {}), score: random.chance(0.1) ? null : random.next() }),
   nested: () => ({ id: random.int(10_000), user: { name: random.pick(words), age: random.int(90) }, tags: [random.pick(words), random.pick(words)] }),
@@ -106,12 +117,13 @@ export function runCodecBench(rounds = 60): CodecBench {
   const ratioToPlain: Record<string, number> = {}
   const ratioToStructures: Record<string, number> = {}
   for (const [records, make] of Object.entries(inputs)) {
-    const data: Batch[] = Array.from({ length: batches }, () => ({
-      size: batchSize,
-      values: Array.from({ length: batchSize }, make),
-      timestamps: Float64Array.from({ length: batchSize }, () => 1_700_000_000_000 + random.int(1000)),
-    }))
+    const fresh = (): Batch[] => Array.from({ length: batches }, () => {
+      const values = Array.from({ length: batchSize }, make)
+      const timestamps = Float64Array.from({ length: batchSize }, () => 1_700_000_000_000 + random.int(1000))
+      return { size: batchSize, values, timestamps, keyHashes: records === 'word by key' ? Int32Array.from(values, value => spreadKeyHash((value as { word: string }).word)) : undefined }
+    })
     const all = subjects()
+    const data = fresh()
     for (const subject of all) {
       for (const batch of data) {
         const arrived = subject.decode(subject.encode(batch))
@@ -122,6 +134,7 @@ export function runCodecBench(rounds = 60): CodecBench {
     const decodeNs = all.map((): number[] => [])
     const bytes = all.map(() => 0)
     for (let round = 0; round < rounds; round++) {
+      const data = fresh()
       all.forEach((subject, s) => {
         let start = performance.now()
         const frames = data.map(batch => subject.encode(batch))
@@ -177,10 +190,10 @@ const median = (samples: readonly number[]) => samples.toSorted((a, b) => a - b)
 if (import.meta.main) {
   const { figures, ratioToPlain, ratioToStructures, others } = runCodecBench()
   for (const { records, codec, encodeNs, decodeNs, bytesPerRecord } of figures) {
-    console.log(`${records.padEnd(9)} ${codec.padEnd(22)} ${encodeNs.toFixed(0).padStart(5)} + ${decodeNs.toFixed(0).padStart(5)} = ${(encodeNs + decodeNs).toFixed(0).padStart(5)} ns/record ${bytesPerRecord.toFixed(0).padStart(5)} B`)
+    console.log(`${records.padEnd(11)} ${codec.padEnd(22)} ${encodeNs.toFixed(0).padStart(5)} + ${decodeNs.toFixed(0).padStart(5)} = ${(encodeNs + decodeNs).toFixed(0).padStart(5)} ns/record ${bytesPerRecord.toFixed(0).padStart(5)} B`)
   }
   for (const records of Object.keys(ratioToPlain)) {
-    console.log(`${records.padEnd(9)} msgpackr plain / columnar ${ratioToPlain[records]?.toFixed(1)}x, structures / columnar ${ratioToStructures[records]?.toFixed(1)}x`)
+    console.log(`${records.padEnd(11)} msgpackr plain / columnar ${ratioToPlain[records]?.toFixed(1)}x, structures / columnar ${ratioToStructures[records]?.toFixed(1)}x`)
   }
   for (const [name, ns] of Object.entries(others)) console.log(`${name.padEnd(36)} ${ns.toFixed(2).padStart(8)} ns`)
 }

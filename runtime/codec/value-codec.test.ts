@@ -140,6 +140,14 @@ test('text is written alike with and without the native functions', () => {
   )
 })
 
+test('damaged text of an odd number of bytes, wherever it lies, is read alike and does not write into other memory', () => {
+  // Node 24.21 does, and malloc notices sooner or later.
+  const bytes = new Uint8Array(4096).fill(0x61)
+  for (let length = 0; length < 2000; length++) {
+    for (const start of [0, 1]) expect(text.readUcs2(bytes, start, start + length)).toBe(plainText.readUcs2(bytes, start, start + length))
+  }
+})
+
 test('text that is cut from a batch is given memory of its own', () => {
   for (const text of ['short', 'a text of twenty chars', 'Grüße aus Köln am Rhein', 'x\ud800'.repeat(10), 'y'.repeat(9000)]) expect(ownText(text)).toBe(text)
 })

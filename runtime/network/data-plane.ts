@@ -9,7 +9,7 @@
  * What may wait here is bounded by the credits of the channels. A link that breaks is mail (`linkLost`), unless all its
  * channels had ended: then a closed socket is what is expected.
  */
-import { chmodSync } from 'node:fs'
+import { chmodSync, existsSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { decodeFrame, encodeFrame, joinFrames, type HelloFrame } from '../codec/frame.ts'
 import { FrameSplitter } from '../codec/frame-splitter.ts'
@@ -75,6 +75,7 @@ export class DataPlane {
   readonly #unidentified = new Set<Socket>()
   readonly #server: Server | undefined
   #closed = false
+  readonly #startedAt = performance.now()
   #refused = 0
 
   constructor(options: DataPlaneOptions, events: DataPlaneEvents) {
@@ -167,10 +168,13 @@ export class DataPlane {
     const { clusterId, token, fence, jobId, slot, peers } = this.#options
     const path = peers[link.slot]
     if (path === undefined) return queueMicrotask(() => this.#lose(link, 'it has no socket'))
+    const address = attemptSocket(path, fence)
+    // Slots of a cluster that starts come one after the other. To look costs a hundredth of an attempt, so it can be done often.
+    if (!existsSync(address)) return this.#connectLater(link, performance.now() - this.#startedAt < 1_000 ? 3 : 50, pause, until, 'its socket is not there')
     const buffer = new Uint8Array(readBufferBytes)
     const splitter = new FrameSplitter(maxFrameLength)
     const socket = connect({
-      path: attemptSocket(path, fence),
+      path: address,
       onread: {
         buffer,
         callback: bytes => {
@@ -191,10 +195,14 @@ export class DataPlane {
     socket.on('close', () => {
       if (this.#closed || link.state === 'closed') return
       if (link.socket === socket) return this.#ended(link, failure)
-      // Nobody listens there yet: the producer's slot is still starting.
-      if (performance.now() > until) return this.#lose(link, `it could not be reached: ${failure?.message ?? 'no answer'}`)
-      link.retry = setTimeout(() => this.#connect(link, Math.min(pause * 1.5, 50), until), pause)
+      this.#connectLater(link, pause, Math.min(pause * 1.5, 50), until, failure?.message ?? 'no answer')
     })
+  }
+
+  /** Nobody listens there yet: the producer's slot is still starting. */
+  #connectLater(link: Link, delay: number, pause: number, until: number, reason: string): void {
+    if (performance.now() <= until) link.retry = setTimeout(() => this.#connect(link, pause, until), delay)
+    else queueMicrotask(() => this.#lose(link, `it could not be reached: ${reason}`))
   }
 
   // --- towards consumers ---

@@ -147,7 +147,6 @@ const boundedByConstruction: Readonly<Record<string, string>> = {
   'runtime/operators/output.ts #sides': 'a side output per tag that the job graph reads',
   'runtime/operators/output.ts #unread': 'no more than maxUnreadTags are remembered',
   'runtime/slot/task-outputs.ts #byOperator': 'an entry per operator of the chain, made once',
-  'runtime/state/memory/kept.ts #entries': 'an eighth of the entries of one page, while a snapshot awaits it; then the page is written (`Pager`)',
   'runtime/state/snapshot/snapshot-file.ts #index': 'an entry per block of one file',
 }
 

@@ -6,58 +6,73 @@
  * Values are copied, because user code changes what `get` gave it before it puts it. What was not there is kept as such.
  */
 import type { CanonicalKey } from '../../core/key-group.ts'
+import { Entries } from './entries.ts'
 import { Entry, keysOf, mapsOf } from './page.ts'
-import type { Entries } from './entries.ts'
 import type { Fields, Page } from './page.ts'
 
-/** An entry as it was; its value is undefined if it was not there. */
+/** In place of a value: there was none. */
+const absent = Symbol('absent')
+/** A field as it was; its value is undefined if it was not there. */
 type Before = Entry
 
-/** Of one page. Value tables: `before` by key. Map tables: by key an entry that holds `before` of its fields. */
+/**
+ * Of one page. A few entries of each of thousands of pages are kept at once, and what is kept survives: hence no object per
+ * entry of a value table.
+ */
 export class Kept {
-  readonly #entries = new Map<CanonicalKey, Entry>()
+  /** Value tables. */
+  readonly #values = new Entries()
+  /** The keys that their canonical form does not give back. */
+  #keys: Map<CanonicalKey, unknown> | undefined
+  /** Map tables: by key an entry that holds its fields. */
+  #maps: Map<CanonicalKey, Entry> | undefined
   /** Values of a value table, fields of a map table. */
   size = 0
 
-  has(key: CanonicalKey): boolean {
-    return this.#entries.has(key)
+  has(key: CanonicalKey, hash: number): boolean {
+    return this.#values.find(key, hash) >= 0
   }
 
   /** `key` is state's own. */
-  set(canonical: CanonicalKey, key: unknown, value: unknown): void {
-    this.#entries.set(canonical, new Entry(key, value))
+  set(canonical: CanonicalKey, hash: number, key: unknown, value: unknown): void {
+    this.#values.insert(canonical, hash, value === undefined ? absent : value)
+    if (key !== canonical) (this.#keys ??= new Map()).set(canonical, key)
     this.size++
   }
 
   hasField(key: CanonicalKey, field: CanonicalKey): boolean {
-    const entry = this.#entries.get(key)
+    const entry = this.#maps?.get(key)
     return entry !== undefined && (entry.value as Map<CanonicalKey, Before>).has(field)
   }
 
   setField(canonical: CanonicalKey, key: unknown, canonicalField: CanonicalKey, field: unknown, value: unknown): void {
-    let entry = this.#entries.get(canonical)
-    if (entry === undefined) this.#entries.set(canonical, (entry = new Entry(key, new Map<CanonicalKey, Before>())))
+    const maps = (this.#maps ??= new Map())
+    let entry = maps.get(canonical)
+    if (entry === undefined) maps.set(canonical, (entry = new Entry(key, new Map<CanonicalKey, Before>())))
     ;(entry.value as Map<CanonicalKey, Before>).set(canonicalField, new Entry(field, value))
     this.size++
   }
 
   /** The entries of a value page as they were. */
   valuesOf(page: Page): { readonly keys: unknown[]; readonly values: unknown[] } {
-    const canonical = (page.entries as Entries).keys()
+    const now = page.entries as Entries
+    const canonical = now.keys()
+    const hashes = now.hashes()
     const keysNow = keysOf(page)
-    const valuesNow = (page.entries as Entries).values()
+    const valuesNow = now.values()
     const keys: unknown[] = []
     const values: unknown[] = []
     for (let i = 0; i < canonical.length; i++) {
-      if (this.#entries.has(canonical[i] as CanonicalKey)) continue
+      if (this.has(canonical[i] as CanonicalKey, hashes[i] as number)) continue
       keys.push(keysNow[i])
       values.push(valuesNow[i])
     }
-    for (const { key, value } of this.#entries.values()) {
-      if (value === undefined) continue
-      keys.push(key)
-      values.push(value)
-    }
+    const before = this.#values.values()
+    this.#values.keys().forEach((key, i) => {
+      if (before[i] === absent) return
+      keys.push(this.#keys?.has(key) === true ? this.#keys.get(key) : key)
+      values.push(before[i])
+    })
     return { keys, values }
   }
 
@@ -72,13 +87,13 @@ export class Kept {
       if (fields.size > 0) maps.push(new Entry(key, fields))
     }
     mapsOf(page).forEach((entry, i) => {
-      const before = this.#entries.get(canonical[i] as CanonicalKey)
+      const before = this.#maps?.get(canonical[i] as CanonicalKey)
       if (before === undefined) maps.push(entry)
       else add(entry.key, entry.value as Fields, before.value as Map<CanonicalKey, Before>)
     })
     // Keys that are gone.
     const there = new Set(canonical)
-    for (const [key, before] of this.#entries) if (!there.has(key)) add(before.key, undefined, before.value as Map<CanonicalKey, Before>)
+    for (const [key, before] of this.#maps ?? []) if (!there.has(key)) add(before.key, undefined, before.value as Map<CanonicalKey, Before>)
     return maps
   }
 }

@@ -52,8 +52,8 @@ const localityWindow = 64
 /** Loading an entry and writing it back pays if one in so many is used. */
 const entriesPerAccess = 8
 /** A page of which the running snapshot keeps more than one entry in so many, and a few besides, is written: that bounds what is kept. */
-const entriesPerKept = 8
-const fewKept = 8
+const entriesPerKept = 16
+const fewKept = 4
 
 export class Pager {
   readonly #current: CurrentKey
@@ -97,11 +97,11 @@ export class Pager {
   }
 
   /** Keeps a value of an awaited page of a value table; undefined: there is none. */
-  keepValue(page: Page, canonical: CanonicalKey, value: unknown): void {
+  keepValue(page: Page, canonical: CanonicalKey, hash: number, value: unknown): void {
     const kept = this.#keptOf(page)
-    if (kept.has(canonical)) return
+    if (kept.has(canonical, hash)) return
     const key = page.keys?.get(canonical) ?? canonical
-    kept.set(canonical, key, page.root.table.copy(value))
+    kept.set(canonical, hash, key, page.root.table.copy(value))
     this.#boundKept(page, kept)
   }
 

@@ -101,7 +101,7 @@ export class PagedValueTable implements ValueTable {
     this.#page = page
     this.#position = position
     this.#value = position < 0 ? undefined : entries.valueAt(position)
-    if (position >= 0 && pager.awaited(page)) pager.keepValue(page, current.canonical, this.#value)
+    if (position >= 0 && pager.awaited(page)) pager.keepValue(page, current.canonical, current.hash, this.#value)
   }
 
   #insert(namespace: Namespace, keyGroup: number, key: unknown, canonical: CanonicalKey, hash: number, value: unknown): void {
@@ -109,7 +109,7 @@ export class PagedValueTable implements ValueTable {
     const page = pageOf(root, hash)
     const { pager } = this.#table
     const entries = pager.open(page)
-    if (pager.awaited(page)) pager.keepValue(page, canonical, undefined)
+    if (pager.awaited(page)) pager.keepValue(page, canonical, hash, undefined)
     const owned = ownedKey(key)
     insertValue(page, entries, typeof owned === 'string' ? canonicalKey(owned) : canonical, hash, owned, value)
     this.#table.inserted(page, owned, value)

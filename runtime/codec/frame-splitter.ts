@@ -22,6 +22,11 @@ export class FrameSplitter {
     return this.#frame === undefined && this.#headerFilled === 0
   }
 
+  #headerLength(): number {
+    const header = this.#header
+    return ((header[0] as number) | ((header[1] as number) << 8) | ((header[2] as number) << 16) | ((header[3] as number) << 24)) >>> 0
+  }
+
   /** The frames that this chunk completes. @throws DecodeError for an empty or too long frame; the connection must be closed then. */
   push(chunk: Uint8Array): Uint8Array[] {
     const frames: Uint8Array[] = []
@@ -30,8 +35,7 @@ export class FrameSplitter {
       if (this.#frame === undefined) {
         while (this.#headerFilled < 4 && at < chunk.length) this.#header[this.#headerFilled++] = chunk[at++] as number
         if (this.#headerFilled < 4) break
-        const [a, b, c, d] = this.#header as unknown as [number, number, number, number]
-        const length = (a | (b << 8) | (c << 16) | (d << 24)) >>> 0
+        const length = this.#headerLength()
         if (length === 0 || length > this.#maxFrameLength) throw new DecodeError(`a frame of ${length} bytes, the limit is ${this.#maxFrameLength}`)
         this.#frame = new Uint8Array(length)
         this.#filled = 0

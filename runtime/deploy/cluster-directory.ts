@@ -201,6 +201,12 @@ export interface ProjectLock {
   release(): void
 }
 
+/** @throws {FlinkError} PROJECT_BUSY if a live process holds the lock of the project */
+export function refuseBusyProject(directories: ProjectDirectories): void {
+  const holder = readLock(directories.lock)
+  if (holder !== undefined && isAlive(holder)) throw busy(directories, holder)
+}
+
 /**
  * Takes the lock of a project. The lock is a hard link to a file that was written before, so that it is never seen
  * half-written and exactly one of two contenders makes it.
@@ -208,7 +214,7 @@ export interface ProjectLock {
  * @throws {FlinkError} PROJECT_BUSY naming the pid of the run that owns it
  */
 export function lockProject(directories: ProjectDirectories, owner: ProcessIdentity, clusterId: string): ProjectLock {
-  const ownFile = join(directories.root, `lock.${process.pid}.${randomBytes(4).toString('hex')}`)
+  const ownFile = unnamed(directories.lock, clusterId)
   const write = (path: string, identity: ProcessIdentity) => writeFileSync(path, JSON.stringify({ ...identity, clusterId } satisfies LockContent), { mode: 0o600 })
   write(ownFile, owner)
   try {
@@ -231,7 +237,7 @@ export function lockProject(directories: ProjectDirectories, owner: ProcessIdent
 function heldLock(path: string, clusterId: string, write: (path: string, identity: ProcessIdentity) => void): ProjectLock {
   return {
     giveTo(next) {
-      const file = `${path}.${randomBytes(4).toString('hex')}`
+      const file = unnamed(path, clusterId)
       write(file, next)
       renameSync(file, path)
     },
@@ -282,7 +288,7 @@ function busy(directories: ProjectDirectories, holder: ProcessIdentity | undefin
 // --- cluster.json ---
 
 export function writeClusterFile(directories: ProjectDirectories, content: ClusterFile): void {
-  const file = `${directories.clusterFile}.${randomBytes(4).toString('hex')}`
+  const file = unnamed(directories.clusterFile, content.clusterId)
   writeFileSync(file, JSON.stringify(content, undefined, 2), { mode: 0o600 })
   renameSync(file, directories.clusterFile)
 }
@@ -307,7 +313,12 @@ export function removeLeavings({ projectDirectory, clusterId, socketDirectory }:
   removeClusterFiles(directories, clusterId, socketDirectory)
   rmSync(join(directories.state, clusterId), { recursive: true, force: true })
   releaseLockOf(directories.lock, clusterId)
+  // What it was writing when it was killed.
+  for (const path of [directories.lock, directories.clusterFile]) rmSync(unnamed(path, clusterId), { force: true })
 }
+
+/** Where a file is written before it gets its name. */
+const unnamed = (path: string, clusterId: string) => `${path}.${clusterId}`
 
 function isIdentity(value: unknown): value is ProcessIdentity {
   const identity = value as Partial<ProcessIdentity> | null

@@ -6,14 +6,14 @@
  * (a JobManager with the next epoch, a TaskManager under a new name), and when it is gone, they are gone. Detached, the
  * JobManager is the root; it outlives the caller and runs the TaskManagers itself.
  */
-import { readdirSync, rmSync, statSync } from 'node:fs'
+import { readdirSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { FlinkError, errorFromData } from '../core/errors.ts'
 import { newToken } from '../rpc/token.ts'
 import { childEnvironment } from './child-environment.ts'
 import {
-  createProjectDirectories, createSocketDirectory, lockProject, newClusterId, projectDirectories, readClusterFile, removeClusterFiles,
-  removeSocketDirectory, socketDirectoryAt, writeClusterFile, type ProjectDirectories,
+  createProjectDirectories, createSocketDirectory, lockProject, newClusterId, projectDirectories, readClusterFile, refuseBusyProject,
+  removeClusterFiles, removeSocketDirectory, socketDirectoryAt, writeClusterFile, type ProjectDirectories, type ProjectLock,
 } from './cluster-directory.ts'
 import type { JobManagerBootstrap, ProcessEvent, RootLine, TaskManagersSpec } from './process-events.ts'
 import { checkOpenFiles } from './open-files.ts'
@@ -78,16 +78,9 @@ export function startLocalCluster(options: LocalClusterOptions): LocalCluster {
   const { projectDirectory, detached } = options
   checkOpenFiles(options.taskManagers, options.slotsPerTaskManager)
   const directories = createProjectDirectories(projectDirectory)
+  refuseBusyProject(directories)
   const clusterId = newClusterId()
-  const lock = lockProject(directories, ownIdentity(), clusterId)
-  removeRemains(directories)
-  let socketDirectory: string
-  try {
-    socketDirectory = createSocketDirectory().path
-  } catch (error) {
-    lock.release()
-    throw error
-  }
+  const socketDirectory = createSocketDirectory().path
   const sockets = socketDirectoryAt(socketDirectory)
   const token = newToken()
   const created = Date.now()
@@ -135,12 +128,23 @@ export function startLocalCluster(options: LocalClusterOptions): LocalCluster {
     logFile: join(directories.logs, `${jobManagerName}.log`),
     environment,
     outlives: detached,
-    bootstrap: () => ({ clusterId, token, epoch: ++epoch, socketDirectory, projectDirectory, created, detached, taskManagers }) satisfies JobManagerBootstrap,
+    bootstrap: () => ({ clusterId, token, epoch: ++epoch, socketDirectory, projectDirectory, created, detached, waitsForGo: epoch === 1, taskManagers }) satisfies JobManagerBootstrap,
     ...(detached ? {} : { next: () => jobManager }),
   }
 
-  rmSync(jobManager.logFile, { force: true })
+  // Somebody is there to clean up before there is anything to leave behind: were we killed in the next few milliseconds, the
+  // JobManager, which does nothing yet, would find its life line cut and take our lock away.
   supervisor.start(jobManager)
+  let lock: ProjectLock
+  try {
+    lock = lockProject(directories, ownIdentity(), clusterId)
+  } catch (error) {
+    supervisor.signal('SIGKILL')
+    removeSocketDirectory(socketDirectory)
+    throw error
+  }
+  removeRemains(directories)
+  truncateSync(jobManager.logFile)
   if (!detached) startTaskManagers(supervisor, { clusterId, token, socketDirectory, projectDirectory, environment, taskManagers })
   const rootPid = detached ? supervisor.pidOf(jobManagerName) : process.pid
   const root = rootPid === undefined ? undefined : identityOf(rootPid)
@@ -148,6 +152,7 @@ export function startLocalCluster(options: LocalClusterOptions): LocalCluster {
     if (detached) lock.giveTo(root)
     writeClusterFile(directories, { clusterId, root, detached, restSocket: sockets.rest, token, socketDirectory, created })
   }
+  supervisor.tell(jobManagerName, { kind: 'go' } satisfies RootLine)
 
   let over = false
   const cleanUp = () => {

@@ -29,6 +29,8 @@ export interface JobManagerBootstrap {
   readonly created: number
   /** The JobManager is the root of the cluster: it outlives who started it and runs the TaskManagers itself. */
   readonly detached: boolean
+  /** The project is not locked yet: nothing of it may be touched before the `go`. */
+  readonly waitsForGo: boolean
   readonly taskManagers: TaskManagersSpec
 }
 
@@ -49,8 +51,12 @@ export type ChildLine =
   /** Last words: why it is about to end itself. */
   | { readonly kind: 'dying'; readonly error: ErrorData }
 
-/** Root to the JobManager, later lines of the life line: why a TaskManager is gone, which its socket does not say. */
-export type RootLine = { readonly kind: 'processEnded'; readonly process: string; readonly pid: number; readonly error: ErrorData }
+/** Root to the JobManager, later lines of the life line. */
+export type RootLine =
+  /** The project is this cluster's. */
+  | { readonly kind: 'go' }
+  /** Why a TaskManager is gone, which its socket does not say. */
+  | { readonly kind: 'processEnded'; readonly process: string; readonly pid: number; readonly error: ErrorData }
 
 /** What happens to the processes of a cluster, for whoever shows it. */
 export type ProcessEvent =

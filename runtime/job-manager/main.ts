@@ -4,6 +4,7 @@
  */
 import { rmSync, chmodSync } from 'node:fs'
 import { decodeValue, encodeValue } from '../codec/value-codec.ts'
+import type { ErrorData } from '../core/errors.ts'
 import { childEnvironment } from '../deploy/child-environment.ts'
 import { dieNow, openLifeLine, tellParent } from '../deploy/child-process.ts'
 import { removeLeavings, socketDirectoryAt } from '../deploy/cluster-directory.ts'
@@ -30,14 +31,27 @@ const zombieGraceMs = 200
 const lingerMs = 10_000
 const firstJobMs = 60_000
 
+/** Until then we are there for one thing only: to take the lock away if whoever takes it is killed at once. */
+let going = false
 const lifeLine = await openLifeLine<JobManagerBootstrap>(known => {
-  if (known?.detached) return
+  if (known?.detached && going) return
   if (known !== undefined) removeLeavings(known)
   dieNow()
 })
 const { bootstrap } = lifeLine
 const { clusterId, token, projectDirectory, detached } = bootstrap
 const sockets = socketDirectoryAt(bootstrap.socketDirectory)
+/** Lines that came before we could do with them what they say. */
+const early: RootLine[] = []
+if (bootstrap.waitsForGo) {
+  await new Promise<void>(resolve =>
+    lifeLine.onLine(line => {
+      if ((line as RootLine).kind === 'go') resolve()
+      else early.push(line as RootLine)
+    }),
+  )
+}
+going = true
 
 let stopping = false
 
@@ -135,10 +149,11 @@ if (detached) {
   const environment = childEnvironment(process.env, bootstrap.taskManagers.passEnvironment)
   startTaskManagers(supervisor, { clusterId, token, socketDirectory: bootstrap.socketDirectory, projectDirectory, environment, taskManagers: bootstrap.taskManagers })
 }
-lifeLine.onLine(line => {
-  const { process: name, error } = line as RootLine
-  reportDeath(name, error)
-})
+const hear = (line: RootLine) => {
+  if (line.kind === 'processEnded') reportDeath(line.process, line.error)
+}
+lifeLine.onLine(line => hear(line as RootLine))
+early.forEach(hear)
 process.on('SIGTERM', () => void stop())
 process.on('SIGINT', () => {})
 process.on('SIGHUP', () => {})
@@ -160,7 +175,7 @@ function endWhenIdleAfter(millis: number): void {
 }
 
 /** Why a process died is known to who started it, not to the socket. */
-function reportDeath(name: string, error: RootLine['error']): void {
+function reportDeath(name: string, error: ErrorData): void {
   if (stopping) return
   manager.onTaskManagerEnded(name, error)
   journal.append(manager.now(), { kind: 'log', level: 'error', message: error.message, error })

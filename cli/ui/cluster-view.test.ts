@@ -31,7 +31,7 @@ describe('the fold', () => {
       ...story,
       ...events(
         [3_000, { kind: 'taskManagerLost', taskManager: 'tm-2', reason: 'its process ended by SIGKILL' }],
-        [3_010, { kind: 'jobStatus', jobId, status: 'RESTARTING', attempt: 1 }],
+        [3_010, { kind: 'jobStatus', jobId, status: 'RESTARTING', attempt: 1, error: { code: 'PROCESS_LOST', message: 'the connection to slot 1 broke' } }],
         [3_020, { kind: 'restartScheduled', jobId, attempt: 2, delayMs: 0, cause: { code: 'PROCESS_LOST', message: 'TaskManager tm-2 ended by SIGKILL' }, repeats: 1 }],
         [3_030, { kind: 'taskStatus', jobId, attempt: 2, vertex: 0, subtask: 0, status: 'DEPLOYING', taskManager: 'tm-1', slotIndex: 0 }],
         [3_040, { kind: 'taskStatus', jobId, attempt: 2, vertex: 0, subtask: 0, status: 'RUNNING', taskManager: 'tm-1', slotIndex: 0 }],
@@ -39,7 +39,9 @@ describe('the fold', () => {
         [4_050, { kind: 'metrics', jobId, tasks: [metrics(0, 0, { recordsOut: 110 })] }],
       ),
     ])
-    expect(restarted.job).toMatchObject({ restarts: 1, lastFailure: { code: 'PROCESS_LOST' }, status: 'RESTARTING' })
+    expect(restarted.job).toMatchObject({ restarts: 1, error: { message: 'TaskManager tm-2 ended by SIGKILL' }, status: 'RESTARTING' })
+    const [running] = events([4_100, { kind: 'jobStatus', jobId, status: 'RUNNING', attempt: 2 }])
+    expect(foldEvent(restarted, running!).job).toMatchObject({ restarts: 1, error: undefined, status: 'RUNNING' })
     expect(restarted.taskManagers.get('tm-2')).toMatchObject({ lost: 'its process ended by SIGKILL' })
     expect(restarted.job!.vertices[0]!.subtasks[0]!.rates.recordsOut).toBe(100)
   })

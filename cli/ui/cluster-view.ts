@@ -39,9 +39,8 @@ export interface JobView {
   readonly submittedAt: number
   readonly endedAt: number | undefined
   readonly restarts: number
+  /** Why it is failing or restarting, or failed. */
   readonly error: ErrorData | undefined
-  /** Why it restarted last. */
-  readonly lastFailure: ErrorData | undefined
   readonly restoredFrom: number | undefined
   readonly vertices: readonly VertexView[]
   readonly checkpoints: CheckpointsView
@@ -118,13 +117,14 @@ export function foldEvent(before: ClusterView, event: RuntimeEvent): ClusterView
         ...job,
         status: event.status,
         attempt: event.attempt,
-        error: event.error ?? job.error,
+        // A job that runs again, or came to its end, is not in trouble any more.
+        error: event.error ?? (event.status === 'RESTARTING' || event.status === 'FAILING' || event.status === 'FAILED' ? job.error : undefined),
         endedAt: terminalJobStatuses.has(event.status) ? event.at : undefined,
       }))
     case 'jobRestored':
       return withJob(view, event.jobId, job => ({ ...job, restoredFrom: event.checkpointId }))
     case 'restartScheduled':
-      return withJob(view, event.jobId, job => ({ ...job, restarts: job.restarts + 1, lastFailure: event.cause, checkpoints: { ...job.checkpoints, inProgress: new Set() } }))
+      return withJob(view, event.jobId, job => ({ ...job, restarts: job.restarts + 1, error: event.cause, checkpoints: { ...job.checkpoints, inProgress: new Set() } }))
     case 'taskStatus':
       return withJob(view, event.jobId, job =>
         withSubtask(job, event.vertex, event.subtask, subtask => {
@@ -168,7 +168,7 @@ function newJob(id: string, name: string, graph: JobGraph, at: number): JobView 
   const subtask: SubtaskView = { status: 'CREATED', taskManager: undefined, slotIndex: undefined, metrics: undefined, measuredAt: at, rates: noRates }
   return {
     id, name, status: 'CREATED', attempt: 1, submittedAt: at, endedAt: undefined, restarts: 0,
-    error: undefined, lastFailure: undefined, restoredFrom: undefined, checkpoints: noCheckpoints,
+    error: undefined, restoredFrom: undefined, checkpoints: noCheckpoints,
     vertices: graph.vertices.map((vertex, index) => ({
       name: vertex.name,
       source: vertex.operators[0]?.source ?? false,
@@ -181,8 +181,8 @@ function newJob(id: string, name: string, graph: JobGraph, at: number): JobView 
 /** A JobManager that came back submits its jobs again: their tasks are new, their history is not. */
 function submitted(before: JobView | undefined, job: JobView): JobView {
   if (before?.id !== job.id) return job
-  const { submittedAt, restarts, lastFailure, checkpoints } = before
-  return { ...job, submittedAt, restarts, lastFailure, checkpoints: { ...checkpoints, inProgress: new Set() } }
+  const { submittedAt, restarts, checkpoints } = before
+  return { ...job, submittedAt, restarts, checkpoints: { ...checkpoints, inProgress: new Set() } }
 }
 
 /** Events of another job (an earlier one in the journal of a session) change nothing. */

@@ -10,7 +10,6 @@ import { briefly } from '../output/event-line.ts'
 import { pad, truncate } from '../output/columns.ts'
 import { sanitiseLine } from '../output/sanitise.ts'
 import { formatBytes, formatCount, formatElapsed, formatEventTime } from '../output/units.ts'
-import type { JobStatus } from '../../runtime/metrics/event.ts'
 import { paintStatus } from './summary.ts'
 import { slotsOf, summariseVertex, type ClusterView, type JobView, type VertexSummary } from './cluster-view.ts'
 
@@ -64,13 +63,11 @@ function drawHeader(view: ClusterView, screen: ScreenState, paint: Paint): strin
   const name = truncate(sanitiseLine(job.name), Math.max(8, columns - status.length - right.length))
   const gap = ' '.repeat(Math.max(0, columns - stringWidth(name) - status.length - stringWidth(right)))
   const first = `${paint('bold', name)}${paintStatus(job.status, status, paint)}${gap}${screen.stale === undefined ? right : paint('yellow', right)}`
-  const trouble = job.error ?? (isTrouble(job.status) ? job.lastFailure : undefined)
-  if (trouble !== undefined) return [first, paint('red', truncate(sanitiseLine(briefly(trouble)), columns))]
+  if (job.error !== undefined) return [first, paint('red', truncate(sanitiseLine(briefly(job.error)), columns))]
   const restored = job.restoredFrom === undefined ? '' : `restored from ${job.restoredFrom}, `
   return [first, paint('dim', truncate(`${restored}job ${job.id}`, columns))]
 }
 
-const isTrouble = (status: JobStatus) => status === 'RESTARTING' || status === 'FAILING' || status === 'FAILED'
 const columnsOfNumbers = 6 + 10 + 10 + 12
 const watermarkColumns = 21
 /** From this width on the table has a column for watermarks. */

@@ -11,8 +11,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     projects: [
-      { test: { name: 'unit', include: ['runtime/**/*.test.ts', 'cli/**/*.test.{ts,tsx}', 'templates/**/*.test.ts'] } },
-      { test: { name: 'e2e', globalSetup: ['scripts/build-once.ts'], include: ['fixtures/**/*.test.ts'], fileParallelism: false, testTimeout: 600_000, hookTimeout: 600_000 } },
+      { test: { name: 'unit', include: ['runtime/**/*.test.ts', 'cli/**/*.test.{ts,tsx}', 'templates/**/*.test.ts', 'fixtures/bench/**/*.test.ts'] } },
+      { test: { name: 'e2e', globalSetup: ['scripts/build-once.ts'], include: ['fixtures/**/*.test.ts'], exclude: ['fixtures/bench/**'], fileParallelism: false, testTimeout: 600_000, hookTimeout: 600_000 } },
     ],
   },
 })

@@ -5,7 +5,9 @@
  */
 import { assert } from '../core/assert.ts'
 import { ByteReader, ByteWriter, DecodeError } from './bytes.ts'
-import { ColumnSetIn, ColumnSetOut, maxRecordsPerFrame } from './columns.ts'
+import { ColumnSetIn } from './columns-in.ts'
+import { ColumnSetOut } from './columns-out.ts'
+import { maxRecordsPerFrame } from './columns.ts'
 import { packArrayHeader, packNumber, Unpacker } from './msgpack.ts'
 import { anyShape, packShape, ShapeInference, unpackShape } from './shape.ts'
 import { refuseFirst, unsupportedSignal, unsupportedValue } from './unsupported.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { JobGraph } from '../../graph/job-graph.ts'
+import { defaultJobConfig } from '../../graph/config.ts'
 import { MemoryFiles } from '../../testing/memory-files.ts'
 import { JobStore, noProgress, type Submission } from './job-store.ts'
 
@@ -7,7 +7,7 @@ const root = '/project/.flink-ts/jobs'
 const jobId = '0123456789abcdef0123456789abcdef'
 
 const submission: Submission = {
-  jobId, graph: { name: 'g' } as unknown as JobGraph, bundlePath: '/project/job.mjs', bundleSha256: undefined, projectDirectory: '/project', savepointPath: undefined, allowNonRestoredState: false, submittedAt: 5,
+  jobId, graph: { name: 'g', hash: 'h', vertices: [], edges: [], config: defaultJobConfig }, bundlePath: '/project/job.mjs', bundleSha256: undefined, projectDirectory: '/project', savepointPath: undefined, allowNonRestoredState: false, submittedAt: 5,
 }
 
 function withOneJob() {

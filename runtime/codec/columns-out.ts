@@ -1,0 +1,239 @@
+/** Columns on their way out: filled by the loops, then written as items of a msgpack array (`columns.ts`). */
+import { spreadKeyHash } from '../core/key-group.ts'
+import { ByteWriter } from './bytes.ts'
+import { bytesOf, capacityFor, itemCount, noBytes, noF64, noI32, ShapeLoops, textKind } from './columns.ts'
+import { DictionaryOut } from './dictionary.ts'
+import { packBinHeader, packNil } from './msgpack.ts'
+import type { ColumnBuffers } from './record-loops.ts'
+import { hasPresence, type Column, type Shape } from './shape.ts'
+import { presence, seenSort, sort } from './sorts.ts'
+import { text as textCodec } from './text.ts'
+import { ValueWriter } from './value.ts'
+
+/** All columns of a shape while they are filled. */
+export class ColumnSetOut {
+  readonly shape: Shape
+  /** How many items `write` adds to the array. */
+  readonly items: number
+  readonly #columns: readonly ColumnOut[]
+  readonly #loops: ShapeLoops
+
+  /** `dictionaries` for a channel, where both sides know what went before. */
+  constructor(shape: Shape, generate: boolean, dictionaries = false) {
+    this.shape = shape
+    this.items = itemCount(shape, dictionaries)
+    this.#columns = shape.columns.map(column => new ColumnOut(column, dictionaries))
+    this.#loops = new ShapeLoops(shape, generate)
+  }
+
+  /** False if a record does not fit the shape. `keyHashes`: `spreadKeyHash` of each record's key. @throws UnsupportedSignal */
+  fill(values: readonly unknown[], records: number, keyHashes?: Int32Array): boolean {
+    const columns = this.#columns
+    for (const column of columns) column.begin(records, keyHashes, () => keyHashes !== undefined && isKeyColumn(this.shape, column.column, values, records, keyHashes))
+    return this.#loops.of(columns).fill(values, records, columns) === -1
+  }
+
+  /** After `fill`: whether these records alone would have led to this very shape. False where that is not known. */
+  isExact(records: number): boolean {
+    return records > 0 && this.#columns.every(column => column.isExact(records))
+  }
+
+  write(out: ByteWriter, records: number): void {
+    for (const column of this.#columns) column.write(out, records)
+  }
+
+  /** What was written last is on its way. Only then the columns go by it. */
+  sent(): void {
+    for (const column of this.#columns) column.sent(true)
+  }
+
+  /** Something that was said to be on its way is not. */
+  notSent(): void {
+    for (const column of this.#columns) column.sent(false)
+  }
+}
+
+/** Whether the hashes are those of a column, by all appearances: the first, the middle and the last record say so. */
+function isKeyColumn({ layout }: Shape, { name }: Column, values: readonly unknown[], records: number, keyHashes: Int32Array): boolean {
+  return [0, records >> 1, records - 1].every(at => {
+    const record = values[at]
+    // Not read like a field: what has an accessor is refused later.
+    const value: unknown = layout === 'single' ? record : typeof record === 'object' && record !== null ? Object.getOwnPropertyDescriptor(record, name)?.value : undefined
+    return typeof value === 'string' && spreadKeyHash(value) === keyHashes[at]
+  })
+}
+
+/** One column while it is filled. Which arrays are used follows from the kind. */
+class ColumnOut implements ColumnBuffers {
+  readonly column: Column
+  i32 = noI32
+  f64 = noF64
+  /** bool */
+  u8 = noBytes
+  presence = noBytes
+  text = ''
+  /** Values that are present. */
+  count = 0
+  readonly values: ValueWriter
+  /** Set while texts are gathered for a dictionary. */
+  texts: string[] | undefined
+  #keyHashes: Int32Array | undefined
+  readonly #dictionary: DictionaryOut | undefined
+
+  constructor(column: Column, dictionaries: boolean) {
+    this.column = column
+    this.#dictionary = dictionaries && column.kind === 'string' ? new DictionaryOut() : undefined
+    this.values = new ValueWriter(new ByteWriter(column.kind === 'any' ? 1024 : 0))
+  }
+
+  begin(records: number, keyHashes: Int32Array | undefined, isKey: () => boolean): void {
+    const { kind } = this.column
+    if (kind === 'i32' || kind === 'string') {
+      if (this.i32.length < records) this.i32 = new Int32Array(capacityFor(records))
+    } else if (kind === 'f64') {
+      if (this.f64.length < records) this.f64 = new Float64Array(capacityFor(records))
+    } else if (kind === 'bool') {
+      if (this.u8.length < records) this.u8 = new Uint8Array(capacityFor(records))
+    } else if (kind === 'any') {
+      this.values.out.reset()
+      this.values.begin()
+    }
+    if (hasPresence(this.column)) {
+      const bytes = (records + 3) >> 2
+      if (this.presence.length < bytes) this.presence = new Uint8Array(capacityFor(bytes))
+      else this.presence.fill(0, 0, bytes)
+    }
+    this.text = ''
+    this.count = 0
+    const dictionary = this.#dictionary
+    if (dictionary?.begin(records, isKey) === true) {
+      this.texts = new Array(records)
+      // They are by record: where some have no value, they are worked out again.
+      this.#keyHashes = dictionary.byKey && !hasPresence(this.column) ? keyHashes : undefined
+    } else this.texts = undefined
+  }
+
+  /** What was written is on its way; `false`: what was said to be so is not. */
+  sent(sent: boolean): void {
+    if (sent) this.#dictionary?.sent(this.count)
+    else this.#dictionary?.startOver()
+  }
+
+  /** Whether the values that were filled in need this column and no narrower one; false where that is not known. */
+  isExact(records: number): boolean {
+    const { column, count } = this
+    if (column.kind === 'any' || column.absent & sort.missing) return false
+    if (hasPresence(column)) {
+      let unseen = column.absent
+      for (let i = 0; i < records && unseen !== 0; i++) {
+        const code = ((this.presence[i >> 2] as number) >> ((i & 3) << 1)) & 3
+        if (code !== presence.value) unseen &= ~(code === presence.null ? sort.null : sort.undefined)
+      }
+      if (unseen !== 0) return false
+      if (column.kind === 'none') return true
+    }
+    if (count === 0) return column.kind === 'none'
+    if (column.kind !== 'f64') return true
+    for (let i = 0; i < count; i++) if (seenSort(this.f64[i]) === sort.f64) return true
+    return false
+  }
+
+  write(out: ByteWriter, records: number): void {
+    const { column, count } = this
+    if (hasPresence(column)) bin(out, this.presence, (records + 3) >> 2)
+    switch (column.kind) {
+      case 'none':
+        return
+      case 'bool':
+        return bin(out, this.u8, count)
+      case 'i32':
+        return bin(out, bytesOf(this.i32), count * 4)
+      case 'f64':
+        return bin(out, bytesOf(this.f64), count * 8)
+      case 'string':
+        if (this.texts !== undefined) this.#writeNumbers(out, this.texts)
+        else {
+          writeWidths(out, this.i32, count, largest(this.i32, count))
+          writeText(out, this.text)
+          this.text = ''
+        }
+        if (this.#dictionary !== undefined) optionalBin(out, this.#dictionary.item())
+        return
+      case 'any':
+        return bin(out, this.values.out.bytes, this.values.out.length)
+    }
+  }
+
+  #writeNumbers(out: ByteWriter, texts: readonly string[]): void {
+    const dictionary = this.#dictionary as DictionaryOut
+    dictionary.number(texts, this.count, this.i32, this.#keyHashes)
+    writeWidths(out, this.i32, this.count, dictionary.limit - 1)
+    writeText(out, dictionary.text)
+    this.texts = this.#keyHashes = undefined
+  }
+}
+
+export function writeI32(out: ByteWriter, numbers: Int32Array, count: number): void {
+  bin(out, bytesOf(numbers), count * 4)
+}
+
+export function writeF64(out: ByteWriter, numbers: Float64Array, count: number): void {
+  bin(out, bytesOf(numbers), count * 8)
+}
+
+function bin(out: ByteWriter, bytes: Uint8Array, length: number): void {
+  packBinHeader(out, length)
+  out.raw(bytes.length === length ? bytes : bytes.subarray(0, length))
+}
+
+function optionalBin(out: ByteWriter, bytes: Uint8Array | undefined): void {
+  if (bytes === undefined) packNil(out)
+  else bin(out, bytes, bytes.length)
+}
+
+/** At least the largest of them, and of as many bytes. */
+function largest(numbers: Int32Array, count: number): number {
+  let all = 0
+  for (let i = 0; i < count; i++) all |= numbers[i] as number
+  return all
+}
+
+/** Whole numbers up to `largest`, in as few bytes each as that takes. */
+function writeWidths(out: ByteWriter, numbers: Int32Array, count: number, largest: number): void {
+  if (largest >= 0x10000) return bin(out, bytesOf(numbers), count * 4)
+  const width = largest < 0x100 ? 1 : 2
+  packBinHeader(out, count * width)
+  out.ensure(count * width)
+  const { bytes } = out
+  let at = out.length
+  if (width === 1) for (let i = 0; i < count; i++) bytes[at++] = numbers[i] as number
+  else {
+    for (let i = 0; i < count; i++) {
+      bytes[at++] = numbers[i] as number
+      bytes[at++] = (numbers[i] as number) >> 8
+    }
+  }
+  out.length = at
+}
+
+function writeText(out: ByteWriter, text: string): void {
+  const units = text.length
+  out.ensure(units * 3 + 8)
+  // Room for the widest header: it is written when the length is known, and the text moved down if the header is shorter.
+  const start = out.length
+  const body = start + 6
+  let kind: number = textKind.ascii
+  let length = textCodec.writeUtf8(out.bytes, text, body)
+  if (length !== units) {
+    kind = textKind.utf8
+    // Two halves of a pair that met where strings were joined are cut apart again by their lengths.
+    if (!text.isWellFormed()) {
+      kind = textKind.ucs2
+      length = textCodec.writeUcs2(out.bytes, text, body)
+    }
+  }
+  packBinHeader(out, length + 1)
+  out.u8(kind)
+  if (out.length !== body) out.bytes.copyWithin(out.length, body, body + length)
+  out.length += length
+}

@@ -60,3 +60,10 @@ export function seededRandom(seed: number): Random {
   }
   return random
 }
+
+/** `random` is uniform in [0, 1). */
+export function randomHex(random: () => number, digits: number): string {
+  let text = ''
+  while (text.length < digits) text += Math.floor(random() * 16).toString(16)
+  return text
+}

@@ -84,7 +84,7 @@ export class TestCluster {
         random: () => random.next(),
         files: this.files,
         snapshots: new SnapshotDirectory(this.files),
-        coordinatorHost: new EmbeddedCoordinatorHost(this.files, ({ config }) => {
+        coordinatorHost: new EmbeddedCoordinatorHost(this.files, ({ graph: { config } }) => {
           const definition = evaluateJob(job('counting', this.define))
           return { definition, graph: translate(definition, config) }
         }),

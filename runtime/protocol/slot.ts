@@ -6,7 +6,6 @@ import type { CheckpointBarrier } from '../core/batch.ts'
 import type { ErrorData } from '../core/errors.ts'
 import type { Fence, SubtaskRef } from '../core/ids.ts'
 import type { Timestamp } from '../core/time.ts'
-import type { JobConfig } from '../graph/config.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
 
 /** Everything a slot needs to run its part of a job's attempt. */
@@ -17,7 +16,6 @@ export interface SlotDeployment {
   /** The ES module to evaluate; absolute. */
   readonly bundlePath: string
   readonly projectDirectory: string
-  readonly config: JobConfig
   /** As it was submitted. The slot's own job graph must have its hash; if not, the slot can say what differs. */
   readonly graph: JobGraph
   /** Logical number of this slot in the execution plan. */

@@ -116,7 +116,6 @@ export class TestNetwork {
         jobId: 'j',
         bundlePath: '',
         projectDirectory: '/',
-        config,
         graph: job.submitted ?? this.graph,
         slot,
         peers: [],

@@ -84,7 +84,7 @@ class SlotRun {
   static async open(data: SlotWorkerData, deployment: SlotDeployment, port: MessagePort, ended: (error: ErrorData | undefined) => void): Promise<SlotRun> {
     // From here on stacks name the user's files. Our own files have no maps to load before that.
     setSourceMapsSupport(true, { nodeModules: false, generatedCode: false })
-    const { config, bundlePath } = deployment
+    const { graph: { config }, bundlePath } = deployment
     // A thread has modules of its own, so the address may be the same in all: Node keeps compiled code of each for ever.
     const definition = await loadJobDefinition(bundlePath, config.args)
     return new SlotRun(data, deployment, definition, port, ended)
@@ -96,8 +96,8 @@ class SlotRun {
   ) {
     this.#port = port
     this.#ended = ended
-    const { fence, jobId, slot, config, peers } = deployment
-    const graph = withMaxParallelism(translate(definition, config), deployment.maxParallelism)
+    const { fence, jobId, slot, peers } = deployment
+    const graph = withMaxParallelism(translate(definition, deployment.graph.config), deployment.maxParallelism)
     const plan = executionPlan(graph)
     const stateDirectory = stateDirectoryOf(data, fence)
     const host: SlotHost = {

@@ -100,7 +100,7 @@ const deploy = (slotIndex: number, at: Fence): ToTaskManager => ({
   slotIndex,
   checkpointDirectory: '/chk',
   deployment: {
-    fence: at, clusterId: 'c', jobId: 'j', bundlePath: '/b', projectDirectory: '/p', config: defaultJobConfig, graph: { name: 'j', vertices: [], edges: [], config: defaultJobConfig, hash: 'h' }, slot: slotIndex, peers: [], finishedVertices: [],
+    fence: at, clusterId: 'c', jobId: 'j', bundlePath: '/b', projectDirectory: '/p', graph: { name: 'j', vertices: [], edges: [], config: defaultJobConfig, hash: 'h' }, slot: slotIndex, peers: [], finishedVertices: [],
     restore: undefined,
   },
 })

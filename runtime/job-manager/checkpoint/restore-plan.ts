@@ -4,8 +4,8 @@
  * before any task is deployed. Pure.
  */
 import { FlinkError } from '../../core/errors.ts'
-import type { JobGraph, JobOperator, JobVertex } from '../../graph/job-graph.ts'
-import type { OperatorRestore, SnapshotFile } from '../../protocol/slot.ts'
+import type { ExecutionPlan, JobGraph, JobOperator, JobVertex } from '../../graph/job-graph.ts'
+import type { OperatorRestore, SnapshotFile, SubtaskRestore } from '../../protocol/slot.ts'
 
 /** A snapshot as the JobManager sees it. */
 export interface SnapshotContent {
@@ -125,4 +125,16 @@ function finishedVertices(graph: JobGraph, saved: ReadonlyMap<string, SnapshotOp
     )
   }
   return finished
+}
+
+/** What of it the subtasks of one slot need. */
+export function restoreOfSlot(restore: RestorePlan, plan: ExecutionPlan, slot: number): SubtaskRestore {
+  const operators: Record<string, OperatorRestore> = {}
+  for (const { vertex } of plan.slots[slot]?.subtasks ?? []) {
+    for (const { id } of plan.graph.vertices[vertex]?.operators ?? []) {
+      const operator = restore.operators[id]
+      if (operator) operators[id] = operator
+    }
+  }
+  return { checkpointId: restore.checkpointId, operators }
 }

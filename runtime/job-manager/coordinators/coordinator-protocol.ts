@@ -3,7 +3,6 @@
  * worker's port, or nothing at all in one thread. In order both ways; every message names the attempt.
  */
 import type { ErrorData } from '../../core/errors.ts'
-import type { JobConfig } from '../../graph/config.ts'
 import type { JobGraph } from '../../graph/job-graph.ts'
 
 /** Everything a host needs to run the enumerators of one attempt. */
@@ -14,7 +13,6 @@ export interface StartEnumerators {
   /** The ES module to evaluate; absolute. */
   readonly bundlePath: string
   readonly projectDirectory: string
-  readonly config: JobConfig
   /** As it was submitted. The host's own job graph must have its hash. */
   readonly graph: JobGraph
   readonly sources: readonly EnumeratedSource[]

@@ -34,7 +34,7 @@ async function begin(start: StartEnumerators): Promise<void> {
   }
 }
 
-async function evaluate({ bundlePath, config }: StartEnumerators): Promise<EvaluatedJob> {
+async function evaluate({ bundlePath, graph: { config } }: StartEnumerators): Promise<EvaluatedJob> {
   const definition = await loadJobDefinition(bundlePath, config.args)
   return { definition, graph: translate(definition, config) }
 }

@@ -32,7 +32,7 @@ async function bundle(name: string, body: string, top = ''): Promise<StartEnumer
   const graph = translate(await loadJobDefinition(bundlePath, {}), defaultJobConfig)
   const operator = graph.vertices[0]?.operators[0]
   return {
-    kind: 'start', jobId: 'j', attempt: 1, bundlePath, projectDirectory: directory, config: defaultJobConfig, graph,
+    kind: 'start', jobId: 'j', attempt: 1, bundlePath, projectDirectory: directory, graph,
     sources: [{ operatorId: operator?.id as string, transformation: operator?.transformation as number, parallelism: 2, restored: undefined }],
   }
 }

@@ -7,6 +7,7 @@ import type { CheckpointKind } from '../../core/batch.ts'
 import { errorToData, FlinkError, type ErrorData } from '../../core/errors.ts'
 import type { FileSystem } from '../../core/files.ts'
 import { sameFence, type Fence, type SubtaskRef } from '../../core/ids.ts'
+import { randomHex } from '../../core/random.ts'
 import type { Timestamp } from '../../core/time.ts'
 import { executionPlan } from '../../graph/plan.ts'
 import type { ExecutionPlan, JobGraph } from '../../graph/job-graph.ts'
@@ -14,11 +15,10 @@ import { CheckpointStatistics } from '../../metrics/checkpoint-statistics.ts'
 import { terminalJobStatuses, type JobStatus, type RuntimeEventBody } from '../../metrics/event.ts'
 import { RateMeter } from '../../metrics/rates.ts'
 import type { FromTaskManager } from '../../protocol/job-master.ts'
-import type { OperatorRestore } from '../../protocol/slot.ts'
 import type { ToTaskManager } from '../../protocol/task-executor.ts'
 import { CheckpointCoordinator, type CheckpointCommand, type CheckpointEvent, type CompletedCheckpoint, type PendingSnapshot, type SnapshotResult } from '../checkpoint/checkpoint-coordinator.ts'
 import { JobSnapshots } from '../checkpoint/job-snapshots.ts'
-import type { RestorePlan } from '../checkpoint/restore-plan.ts'
+import { restoreOfSlot, type RestorePlan } from '../checkpoint/restore-plan.ts'
 import type { SnapshotDirectory } from '../checkpoint/snapshot-directory.ts'
 import type { CoordinatorHost, FromCoordinatorHost } from '../coordinators/coordinator-protocol.ts'
 import { SourceCoordinator, type Assignment, type SourceEvent } from '../coordinators/source-coordinator.ts'
@@ -413,7 +413,7 @@ export class JobRunner {
     this.#source({ kind: 'attemptPrepared' })
     const { jobId, submission: { bundlePath, projectDirectory, graph } } = this
     this.#ports.host.send(jobId, {
-      kind: 'start', jobId, attempt: this.#attempt, bundlePath, projectDirectory, config: graph.config, graph,
+      kind: 'start', jobId, attempt: this.#attempt, bundlePath, projectDirectory, graph,
       sources: this.#sourceOperators.map(source => ({ ...source, restored: this.#restore?.coordinators.get(source.operatorId) })),
     })
     const slots = this.#slotsWanted
@@ -459,26 +459,13 @@ export class JobRunner {
         slotIndex: slot.slotIndex,
         checkpointDirectory: this.#snapshots.directory,
         deployment: {
-          fence: this.#fence(), clusterId: this.#options.clusterId, jobId, bundlePath, projectDirectory, config: graph.config, graph,
-          slot: number, peers, finishedVertices: this.#restore?.finishedVertices ?? [], restore: this.#restoreOfSlot(number),
+          fence: this.#fence(), clusterId: this.#options.clusterId, jobId, bundlePath, projectDirectory, graph,
+          slot: number, peers, finishedVertices: this.#restore?.finishedVertices ?? [], restore: this.#restore && restoreOfSlot(this.#restore, this.plan, number),
           ...(this.#restore && Object.keys(this.#restore.maxParallelism).length > 0 && { maxParallelism: this.#restore.maxParallelism }),
         },
       })
     })
     this.#source({ kind: 'deployed' })
-  }
-
-  #restoreOfSlot(slot: number): { checkpointId: number; operators: Record<string, OperatorRestore> } | undefined {
-    const plan = this.#restore
-    if (!plan) return undefined
-    const operators: Record<string, OperatorRestore> = {}
-    for (const { vertex } of this.plan.slots[slot]?.subtasks ?? []) {
-      for (const { id } of this.graph.vertices[vertex]?.operators ?? []) {
-        const restore = plan.operators[id]
-        if (restore) operators[id] = restore
-      }
-    }
-    return { checkpointId: plan.checkpointId, operators }
   }
 
   /** Once per attempt, when all its tasks run. */
@@ -572,10 +559,4 @@ export class JobRunner {
     if (!row || !slot) return void this.#staleMessages++
     this.#ports.send(slot.taskManager, { ...assignment, fence: this.#fence(), jobId: this.jobId, slot: row.slot })
   }
-}
-
-export function randomHex(random: () => number, digits: number): string {
-  let text = ''
-  while (text.length < digits) text += Math.floor(random() * 16).toString(16)
-  return text
 }

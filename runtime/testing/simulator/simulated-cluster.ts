@@ -15,6 +15,7 @@ import { EmbeddedCoordinatorHost } from '../../job-manager/coordinators/embedded
 import { JobManager, jobManagerDefaults, type JobSubmission } from '../../job-manager/job-manager.ts'
 import { SnapshotDirectory } from '../../job-manager/checkpoint/snapshot-directory.ts'
 import { EventJournal } from '../../metrics/journal.ts'
+import type { SlotDeployment } from '../../protocol/slot.ts'
 import type { ToTaskManager } from '../../protocol/task-executor.ts'
 import { DirectSnapshotFiles } from '../../task-manager/direct-snapshot-files.ts'
 import { TaskManager } from '../../task-manager/task-manager.ts'
@@ -157,8 +158,8 @@ class JobManagerProcess {
     this.#options = options
     const files = bugs?.notifyBeforeDurable ? lateRenames(disk, action => time.after(5 + delays.restart(), () => this.#alive && action())) : disk
     const host = new EmbeddedCoordinatorHost(files, start => {
-      const definition = evaluate(start.bundlePath, start.config)
-      return { definition, graph: translate(definition, start.config) }
+      const definition = evaluate(start.bundlePath, start.graph.config)
+      return { definition, graph: translate(definition, start.graph.config) }
     })
     this.jobManager = new JobManager(
       { ...jobManagerDefaults, ...options.heartbeat, clusterId, token, projectDirectory, epoch: 1 },
@@ -230,7 +231,7 @@ class TaskManagerProcess {
       network,
       files,
       random,
-      evaluate: (deployment: { bundlePath: string; config: JobConfig }, told: Told) => evaluate(deployment.bundlePath, deployment.config, told),
+      evaluate: (deployment: SlotDeployment, told: Told) => evaluate(deployment.bundlePath, deployment.graph.config, told),
       faults: { noAlignment: bugs?.noAlignment ?? false, noSupersede: bugs?.noSupersede ?? false },
       snapshotByReference: bugs?.snapshotByReference ?? false,
     }

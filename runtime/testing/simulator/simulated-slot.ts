@@ -111,7 +111,7 @@ class Running implements RunningSlot {
     const deployment = this.#deployment
     try {
       const definition = this.#world.evaluate(deployment, this.#told)
-      const graph = withMaxParallelism(translate(definition, deployment.config), deployment.maxParallelism)
+      const graph = withMaxParallelism(translate(definition, deployment.graph.config), deployment.maxParallelism)
       this.#slot = new Slot(
         {
           now: () => time.now,

@@ -2,9 +2,10 @@
  * The entry of the CLI (`bin/flink-ts.js` calls `main`). The version and the first page are answered before oclif is even
  * loaded; oclif then parses, and whatever goes wrong anywhere comes back here to be told once.
  */
-import { errorTable, exitCodes, FlinkError } from '../runtime/core/errors.ts'
+import { exitCodes, FlinkError } from '../runtime/core/errors.ts'
 import { packageManifest } from './bundle/installation.ts'
 import { commandNames, isCommandName, type CommandName } from './commands/names.ts'
+import { formatCode } from './output/error-code.ts'
 import { didYouMean } from '../runtime/core/did-you-mean.ts'
 
 export async function main(argv: readonly string[]): Promise<void> {
@@ -13,7 +14,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     stream.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0)
       // A full disk behind `> file`: nothing more can be told there, and a job whose output is lost must not go on.
-      if (stream === process.stdout) process.stderr.write(`error FTS-${errorTable.DISK_FULL.number}: standard output cannot be written: ${error.message}\n`)
+      if (stream === process.stdout) process.stderr.write(`error ${formatCode(error.code === 'ENOSPC' ? 'DISK_FULL' : 'STORAGE_FAILED')}: standard output cannot be written: ${error.message}\n`)
       process.exit(exitCodes.environment)
     })
   }

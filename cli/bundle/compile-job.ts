@@ -32,15 +32,16 @@ export interface JobCompiler {
 
 export function openCompiler(): JobCompiler {
   const worker = new Worker(entryUrl('cli/bundle/compile-worker.js'), { execArgv: [], stdout: true, stderr: true })
-  // One that cannot even start is told of by its exit, when it is asked.
-  let startError: Error | undefined
+  // One that cannot even start has ended before anybody listens: what it said then is told when it is asked.
+  let failed: FlinkError | undefined
   let compiled = false
-  worker.once('error', error => (startError = error))
+  worker.once('error', error => (failed ??= errorFromData(errorToData(error, 'JOB_BUILD_FAILED'))))
+  worker.once('exit', code => (failed ??= new FlinkError('JOB_BUILD_FAILED', `the thread that builds the job ended with code ${code} before it began`)))
   return {
     async compile(options) {
       const jobFile = relative(options.projectDirectory, options.jobFile)
       options.signal?.throwIfAborted()
-      if (startError !== undefined) throw startError
+      if (failed !== undefined) throw failed
       worker.stdout.on('data', (chunk: Buffer) => options.onOutput?.(chunk.toString()))
       worker.stderr.on('data', (chunk: Buffer) => options.onOutput?.(chunk.toString()))
       const answered = answerOf(worker, options.signal, jobFile)

@@ -13,7 +13,7 @@ import type {
   RestStopRequest, RestSubmitRequest, RestSubmitResponse, RestTaskManagerDetails, RestTaskManagers, RestTrigger, RestVertex,
 } from '../protocol/rest.ts'
 
-/** Not imported: an import reads every export, and one of them loads Node's whole fetch (50 ms of the start of every command). */
+/** Loaded by the first request and not with this file: a run starts its processes before it asks them anything. */
 const http = () => process.getBuiltinModule('node:http')
 
 const answerTimeoutMs = 30_000

@@ -52,6 +52,7 @@ export class MemoryFiles implements FileSystem {
   capacity: number
   /** Storage calls so far, failed ones included. */
   calls = 0
+  readonly #readers = new Set<object>()
 
   constructor(options: MemoryFilesOptions = {}) {
     this.capacity = options.capacity ?? Infinity
@@ -67,6 +68,7 @@ export class MemoryFiles implements FileSystem {
   crash(random: Random): void {
     this.#life++
     this.#failCall = undefined
+    this.#readers.clear()
     crashDirectory(this.#root, random, new Set())
   }
 
@@ -103,6 +105,11 @@ export class MemoryFiles implements FileSystem {
     return node?.kind === 'directory' ? [...node.names.keys()] : []
   }
 
+  /** How many handles for reading are open. */
+  get openReaders(): number {
+    return this.#readers.size
+  }
+
   get usedBytes(): number {
     return sizeOf(this.#root)
   }
@@ -124,6 +131,8 @@ export class MemoryFiles implements FileSystem {
     this.#call(`open ${path}`)
     const file = this.#file(path)
     const life = this.#life
+    const handle = {}
+    this.#readers.add(handle)
     return {
       read: (into, position) => {
         this.#call(`read ${path}`, life)
@@ -131,7 +140,7 @@ export class MemoryFiles implements FileSystem {
         into.set(bytes)
         return bytes.length
       },
-      close: () => {},
+      close: () => void this.#readers.delete(handle),
     }
   }
 

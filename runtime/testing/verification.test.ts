@@ -55,8 +55,10 @@ test("a person's savepoint is verified in slices of some 32 MB before anything i
   expect(second.finish()).toBe('CANCELED')
   // A job that is cancelled meanwhile does not go on with it.
   const third = new EmbeddedJob(hoarding(100), { parallelism: 1, savepointPath, after: first })
+  third.until('a file is being read', () => third.files.openReaders > 0)
   third.cluster.jobManager?.cancel(third.jobId)
   expect(third.finish()).toBe('CANCELED')
+  expect(third.files.openReaders).toBe(0)
   expect(third.all('taskStatus')).toEqual([])
 
   damage(first, savepointPath)
@@ -76,4 +78,21 @@ test.each([[1, 'FAILED'], [3, 'RUNNING']] as const)('after a failure, with %i ch
   expect(run.runner.status).toBe(status)
   if (status === 'FAILED') expect(run.runner.error).toMatchObject({ code: 'SNAPSHOT_CORRUPT', message: expect.stringContaining(path.split('/').at(-1) as string) })
   else expect(run.all('jobRestored').at(-1)?.checkpointId).toBe(run.all('checkpointCompleted').at(-2)?.checkpointId)
+})
+
+test('a disk that fails for a moment while a damaged checkpoint gives way to an older one costs the job nothing, whichever call it is', () => {
+  const config = { checkpointing: { ...defaultJobConfig.checkpointing, retained: 3 } }
+  let failed = 0
+  for (let n = 1; n <= 60; n++) {
+    const run = new EmbeddedJob(hoarding(1), { parallelism: 1, config })
+    run.until('some checkpoints', () => run.all('checkpointCompleted').length >= 3)
+    damage(run, run.all('checkpointCompleted').at(-1)?.path as string)
+    run.cluster.killTaskManager(0)
+    run.until('the restart', () => run.all('restartScheduled').length > 0)
+    run.files.failCall(n)
+    run.until('the job runs again, or is over', () => run.all('jobRestored').length > 0 || run.runner.over)
+    expect(run.runner.status, `call ${n}: ${run.runner.error?.message}`).toBe('RUNNING')
+    if (run.all('restartScheduled').some(({ cause }) => cause.code === 'STORAGE_FAILED')) failed++
+  }
+  expect(failed).toBeGreaterThan(5)
 })

@@ -78,7 +78,8 @@ export class JobSnapshots {
         const data = errorToData(error, 'STORAGE_FAILED')
         first ??= error
         // Trouble with the disk passes: from an older checkpoint, what sinks have committed since would be written twice.
-        if (last || data.code === 'STORAGE_FAILED' || data.code === 'SNAPSHOT_INCOMPATIBLE') throw first
+        if (data.code === 'STORAGE_FAILED' || data.code === 'SNAPSHOT_INCOMPATIBLE') throw error
+        if (last) throw first
         this.#warn(`checkpoint ${checkpoint.id} of job ${this.#submission.jobId} cannot be read; an older one is used: ${data.message}`, data)
       }
     }

@@ -177,6 +177,18 @@ describe('failover', () => {
     expect(commands.find(command => command.kind === 'restartScheduled')).toMatchObject({ delay: 0, cause: killed })
   })
 
+  test('what another process died of, which ran nothing of this job, explains nothing', () => {
+    const { master, at } = job()
+    at(0, ...run)
+    const ended = { code: 'PROCESS_LOST', message: 'slot 0 of a ended' } as const
+    const commands = [
+      ...master.handle({ kind: 'slotFree', taskManager: 'a', slotIndex: 0, error: ended }, 1),
+      ...master.handle({ kind: 'taskManagerLost', taskManager: 'c', error: { code: 'PROCESS_LOST', message: 'c ended by SIGKILL' } }, 2),
+      ...master.handle(event('free b'), 3),
+    ]
+    expect(commands.find(command => command.kind === 'restartScheduled')).toMatchObject({ cause: ended })
+  })
+
   test('why a process died may be known later than that it died', () => {
     const { at } = job()
     at(0, ...run, 'lost a')

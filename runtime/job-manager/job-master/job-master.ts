@@ -188,12 +188,11 @@ export class JobMaster {
         })
         if (unfinished) this.#fail(event.error, now, undefined, event.taskManager)
         // A peer may have told before that its connection broke: this is why.
-        if (this.#cause?.code === 'PROCESS_LOST') this.#cause = event.error
+        this.#explainLoss(event.taskManager, event.error)
         return this.#settle()
       }
       case 'lossExplained':
-        if (this.#cause?.code === 'PROCESS_LOST' && this.#slots.some(held => held.state === 'lost' && held.slot.taskManager === event.taskManager)) this.#cause = event.error
-        return
+        return this.#explainLoss(event.taskManager, event.error)
       case 'checkpointCompleted':
         return this.#options.strategy.onProgress()
       case 'stopSavepointCompleted':
@@ -255,6 +254,10 @@ export class JobMaster {
       this.#cancelDeadline = now + this.#options.cancelTimeout
       this.#settle()
     }
+  }
+
+  #explainLoss(taskManager: string, error: ErrorData): void {
+    if (this.#cause?.code === 'PROCESS_LOST' && this.#slots.some(held => held.state === 'lost' && held.slot.taskManager === taskManager)) this.#cause = error
   }
 
   /** The slot is gone; tasks in it that had not ended are `status` now. Returns whether there were any. */

@@ -306,6 +306,8 @@ export class JobRunner {
         return this.#checkpoint({ kind: 'taskStatus', task: command.task, status: command.status })
       }
       case 'attemptEnded':
+        // It may have a file open.
+        this.#search?.return(undefined)
         this.#search = this.#slotsWanted = undefined
         this.#checkpoint({ kind: 'attemptEnded', reason: command.reason, over: command.over })
         this.#source({ kind: 'attemptEnded' })

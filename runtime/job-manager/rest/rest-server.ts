@@ -3,7 +3,7 @@
  * `routes.ts`. Everything a client can make us hold has a bound: 100 connections, 10 s for headers, a body limit per
  * route, and for a reader of events that is too slow nothing at all (it misses events and is told so).
  */
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { AssertionFailure } from '../../core/assert.ts'
 import { errorTable, errorToData, exitCodes, FlinkError, type ErrorData } from '../../core/errors.ts'
 import { eventToJson } from '../../protocol/event-json.ts'
@@ -18,9 +18,6 @@ export interface RestServerOptions {
   /** A bug of ours showed in a request: the process should stop rather than go on with it. */
   readonly onBug: (error: unknown) => void
 }
-
-// Not imported: an import reads every export, and one of them loads Node's whole fetch (50 ms of the JobManager's start).
-const { createServer } = process.getBuiltinModule('node:http')
 
 const maxConnections = 100
 /** Bytes that may wait in the socket of a reader of events. */

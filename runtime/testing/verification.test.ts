@@ -87,9 +87,9 @@ test('a disk that fails for a moment while a damaged checkpoint gives way to an 
     const run = new EmbeddedJob(hoarding(1), { parallelism: 1, config })
     run.until('some checkpoints', () => run.all('checkpointCompleted').length >= 3)
     damage(run, run.all('checkpointCompleted').at(-1)?.path as string)
-    run.cluster.killTaskManager(0)
-    run.until('the restart', () => run.all('restartScheduled').length > 0)
+    // From here on: the search for a checkpoint to restart from follows the loss at once.
     run.files.failCall(n)
+    run.cluster.killTaskManager(0)
     run.until('the job runs again, or is over', () => run.all('jobRestored').length > 0 || run.runner.over)
     expect(run.runner.status, `call ${n}: ${run.runner.error?.message}`).toBe('RUNNING')
     if (run.all('restartScheduled').some(({ cause }) => cause.code === 'STORAGE_FAILED')) failed++

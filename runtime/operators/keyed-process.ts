@@ -71,8 +71,7 @@ export class KeyedProcessOperator implements Operator {
         const value = values[i]
         selecting = true
         const key = select(value)
-        if (keyHashes === undefined) backend.setCurrentKey(key)
-        else backend.setHashedKey(key, keyHashes[i] as number)
+        backend.setCurrentKey(key, keyHashes?.[i])
         selecting = false
         const timestamp = timestamps[i] as Timestamp
         ctx.move(key, timestamp)

@@ -17,9 +17,8 @@ export const voidNamespace: Namespace = 0
 export interface KeyedStateBackend {
   readonly keyGroups: KeyGroupRange
   readonly maxParallelism: number
-  setCurrentKey(key: unknown): void
-  /** The same with the `spreadKeyHash` of the key, where a batch brought it along. */
-  setHashedKey(key: unknown, hash: number): void
+  /** `hash`: the `spreadKeyHash` of the key, where a batch brought it along. Throws `INVALID_KEY` where it is noticed not to be. */
+  setCurrentKey(key: unknown, hash?: number): void
   currentKey(): unknown
   currentKeyGroup(): number
   /** Opens a state by name; the same name gives the same table. Restored entries are there at once. */

@@ -1,7 +1,8 @@
 /** Rolling reduce and keyed process functions: keys, ownership, state with time to live, timers, snapshots. */
 import { expect, test } from 'vitest'
-import type { Collector, KeyedContext, OnTimerContext } from '../api/functions.ts'
+import type { Collector, KeySelector, KeyedContext, OnTimerContext } from '../api/functions.ts'
 import type { MapState, StateDescriptors, ValueState } from '../api/state.ts'
+import { spreadKeyHash } from '../core/key-group.ts'
 import { PagedState } from '../state/memory/paged-state.ts'
 import { ChainHarness, fieldKey, type HarnessOptions, type Snapshot, type Step } from './chain-harness.ts'
 
@@ -124,6 +125,20 @@ test.for(ways)('errors of key, reducer and process function name what threw: $ba
   expect(thrown([{ kind: 'reduce', name: 'total', key, fn: a => a }], {})).toBe('INVALID_KEY keyBy of "total": undefined cannot be a key')
   expect(thrown([{ ...keyed({}, fail), name: 'detect' }], { k: 'a' })).toBe('USER_CODE_FAILED process "detect" threw: no')
   expect(thrown([{ ...keyed({}, (_, ctx) => ctx.timers.registerEventTimeTimer(1.5)), name: 'detect' }], { k: 'a' })).toMatch(/process "detect" threw: a timer cannot be set to 1.5/)
+})
+
+test('a key selector that gives another key than it gave the sender is noticed', () => {
+  let calls = 0
+  const restless: KeySelector = { description: 'calls', select: () => calls++ }
+  const h = new ChainHarness({ steps: [{ kind: 'reduce', name: 'total', key: restless, fn: a => a }], openState })
+  const keyHashes = Int32Array.of(spreadKeyHash(1000))
+  const batch = { size: 1, values: [{}], timestamps: Float64Array.of(1), keyHashes }
+  calls = 1000
+  h.chain.processBatch(batch, 0)
+  // A sample of the keys is looked at: it takes some records.
+  expect(() => { for (let i = 0; i < 10_000; i++) h.chain.processBatch(batch, 0) }).toThrow(expect.objectContaining({
+    code: 'INVALID_KEY', message: 'keyBy of "total": the same record gave another key when it was sent', hint: expect.stringContaining('deterministic'),
+  }))
 })
 
 test.for(ways)('0 and -0 are one key, and it is 0: $batchSize, fused $fusion', exchange => {

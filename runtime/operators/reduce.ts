@@ -73,8 +73,7 @@ export class ReduceOperator implements Operator {
         const value = values[i]
         selecting = true
         const key = select(value)
-        if (keyHashes === undefined) backend.setCurrentKey(key)
-        else backend.setHashedKey(key, keyHashes[i] as number)
+        backend.setCurrentKey(key, keyHashes?.[i])
         const held = table.get(voidNamespace)
         selecting = false // An impossible key is found out by the first access.
         if (add !== undefined && held !== undefined && add(held, value)) {

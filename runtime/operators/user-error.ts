@@ -33,9 +33,10 @@ export function userError(error: unknown, blame: Blame): unknown {
 /** What went wrong while a key was taken: the selector threw, or what it returned cannot be a key. */
 export function keyError(error: unknown, blame: Blame): unknown {
   if (!(error instanceof FlinkError) || error.code !== 'INVALID_KEY') return userError(error, blame)
-  const { detail, at = blame.at } = error
+  const { detail, hint, at = blame.at } = error
   return new FlinkError('INVALID_KEY', `${blame.kind} ${JSON.stringify(blame.name)}: ${error.message}`, {
     cause: error,
+    hint,
     ...(detail === undefined ? {} : { detail }),
     ...(at === undefined ? {} : { at }),
   })

@@ -97,8 +97,7 @@ export class WindowOperator implements Operator {
         }
         selecting = true
         const key = this.#select(value)
-        if (keyHashes === undefined) backend.setCurrentKey(key)
-        else backend.setHashedKey(key, keyHashes[i] as number)
+        backend.setCurrentKey(key, keyHashes?.[i])
         const held = this.#table.get(end)
         selecting = false // An impossible key is found out by the first access.
         this.#add(key, held, value, end)

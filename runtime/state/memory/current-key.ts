@@ -3,8 +3,12 @@
  * under it and once only: many records touch no state at all, and a get and its put share them.
  */
 import { AssertionFailure } from '../../core/assert.ts'
-import { canonicalKey, keyHash, murmurHash, spreadKeyHash } from '../../core/key-group.ts'
+import { FlinkError } from '../../core/errors.ts'
+import { canonicalKey, spreadKeyHash } from '../../core/key-group.ts'
 import type { CanonicalKey, KeyGroupRange } from '../../core/key-group.ts'
+
+/** Of so many keys that came with a hash, one is hashed again. */
+const checkEvery = 1024
 
 export class CurrentKey {
   readonly #keyGroups: KeyGroupRange
@@ -20,24 +24,18 @@ export class CurrentKey {
   #lookup: CanonicalKey | undefined
   /** The hash that came with the key, or -1. */
   #spread = -1
+  #untilCheck = 0
 
   constructor(keyGroups: KeyGroupRange, maxParallelism: number) {
     this.#keyGroups = keyGroups
     this.#maxParallelism = maxParallelism
   }
 
-  set(key: unknown): void {
+  /** `hash` is `spreadKeyHash(key)` where it is known. Throws `INVALID_KEY` where it is found not to be. */
+  set(key: unknown, hash = -1): void {
     // Objects may have been changed since: they are looked at again.
-    if (key === this.key && typeof key !== 'object') return
-    this.key = key
-    this.serial++
-    this.#resolved = false
-    this.#spread = -1
-  }
-
-  /** `hash` is `spreadKeyHash(key)`. */
-  setHashed(key: unknown, hash: number): void {
-    if (hash === this.#spread && key === this.key && typeof key !== 'object') return
+    if ((hash < 0 || hash === this.#spread) && key === this.key && typeof key !== 'object') return
+    if (hash >= 0 && --this.#untilCheck < 0) this.#check(key, hash)
     this.key = key
     this.serial++
     this.#resolved = false
@@ -61,6 +59,18 @@ export class CurrentKey {
     this.#resolved = true
   }
 
+  /**
+   * The sender chose the key group by the key that its selector gave; the one at hand was selected again here. A selector
+   * that is not deterministic would put one key's records into many places.
+   */
+  #check(key: unknown, hash: number): void {
+    this.#untilCheck = checkEvery
+    if (spreadKeyHash(key) === hash) return
+    throw new FlinkError('INVALID_KEY', 'the same record gave another key when it was sent', {
+      hint: 'A key selector must be deterministic: no clock, no random numbers, no state of its own, and no change of the record.',
+    })
+  }
+
   #notOurs(keyGroup: number): never {
     const { start, end } = this.#keyGroups
     throw new AssertionFailure(`flink-ts bug: key group ${keyGroup} is not of this subtask (${start}..${end})`)
@@ -74,7 +84,7 @@ export function pageHash(key: unknown): number {
 
 /** Where a field of a map lies: first its key's bits, so that a key's fields are neighbours, then its own. */
 export function fieldPageHash(keyHash32: number, field: unknown): number {
-  return (keyHash32 & 0xffff0000) | (murmurHash(keyHash(field)) & 0xffff)
+  return (keyHash32 & 0xffff0000) | (spreadKeyHash(field) & 0xffff)
 }
 /** Bits of a field's hash that are its key's. */
 export const keyBitsOfField = 16

@@ -7,6 +7,7 @@
  */
 import type { CanonicalKey } from '../../core/key-group.ts'
 import { Entries } from './entries.ts'
+import { ownedKey } from './owned-key.ts'
 import { Entry, keysOf, mapsOf } from './page.ts'
 import type { Fields, Page } from './page.ts'
 
@@ -33,10 +34,11 @@ export class Kept {
     return this.#values.find(key, hash) >= 0
   }
 
-  /** `key` is state's own. */
+  /** `key`: if the canonical form does not give it back, then state's own. The canonical one may still be a part of a batch's text. */
   set(canonical: CanonicalKey, hash: number, key: unknown, value: unknown): void {
-    this.#values.insert(canonical, hash, value === undefined ? absent : value)
-    if (key !== canonical) (this.#keys ??= new Map()).set(canonical, key)
+    const own = ownedKey(canonical) as CanonicalKey
+    this.#values.insert(own, hash, value === undefined ? absent : value)
+    if (key !== canonical) (this.#keys ??= new Map()).set(own, key)
     this.size++
   }
 
@@ -45,11 +47,12 @@ export class Kept {
     return entry !== undefined && (entry.value as Map<CanonicalKey, Before>).has(field)
   }
 
+  /** `key` and `field` are state's own. */
   setField(canonical: CanonicalKey, key: unknown, canonicalField: CanonicalKey, field: unknown, value: unknown): void {
     const maps = (this.#maps ??= new Map())
     let entry = maps.get(canonical)
-    if (entry === undefined) maps.set(canonical, (entry = new Entry(key, new Map<CanonicalKey, Before>())))
-    ;(entry.value as Map<CanonicalKey, Before>).set(canonicalField, new Entry(field, value))
+    if (entry === undefined) maps.set(ownedKey(canonical) as CanonicalKey, (entry = new Entry(key, new Map<CanonicalKey, Before>())))
+    ;(entry.value as Map<CanonicalKey, Before>).set(ownedKey(canonicalField) as CanonicalKey, new Entry(field, value))
     this.size++
   }
 

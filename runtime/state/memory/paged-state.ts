@@ -47,12 +47,8 @@ export class PagedState implements KeyedStateBackend {
     this.#pager = new Pager({ current: this.#current, limit: options.memoryLimit, store: options.store, clock: options.clock })
   }
 
-  setCurrentKey(key: unknown): void {
-    this.#current.set(key)
-  }
-
-  setHashedKey(key: unknown, hash: number): void {
-    this.#current.setHashed(key, hash)
+  setCurrentKey(key: unknown, hash?: number): void {
+    this.#current.set(key, hash)
   }
 
   currentKey(): unknown {

@@ -28,6 +28,7 @@ const groups = [
     'runtime/index.ts',
     'runtime/connectors/file.ts',
     'runtime/connectors/datagen.ts',
+    'runtime/connectors/nexmark.ts',
     'runtime/testing/index.ts',
     'cli/bundle/compile-worker.ts',
     'runtime/job-manager/coordinators/coordinator-worker.ts',

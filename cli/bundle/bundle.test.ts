@@ -124,7 +124,7 @@ describe('a job that does not build says where', () => {
     files({ 'src/job.ts': `import { csv } from 'flink-ts/connectors/files'\n${job('csv')}` })
     expect(await refusal()).toMatchInlineSnapshot(`
       "error FTS-2001: could not bundle src/job.ts: "flink-ts/connectors/files" is not part of flink-ts; did you mean "flink-ts/connectors/file"?
-        There are flink-ts, flink-ts/connectors/file, flink-ts/connectors/datagen, flink-ts/testing.
+        There are flink-ts, flink-ts/connectors/file, flink-ts/connectors/datagen, flink-ts/connectors/nexmark, flink-ts/testing.
         src/job.ts:1:21
           > 1 | import { csv } from 'flink-ts/connectors/files'
               |                     ^

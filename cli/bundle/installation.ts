@@ -17,6 +17,7 @@ export const publicEntries: Readonly<Record<string, string>> = {
   'flink-ts': 'runtime/index.js',
   'flink-ts/connectors/file': 'runtime/connectors/file.js',
   'flink-ts/connectors/datagen': 'runtime/connectors/datagen.js',
+  'flink-ts/connectors/nexmark': 'runtime/connectors/nexmark.js',
   'flink-ts/testing': 'runtime/testing/index.js',
 }
 

@@ -1,0 +1,41 @@
+/**
+ * Chance that is a function of a seed and a number, in 32-bit integers and exact doubles only: the benchmarks' Java twin
+ * (`fixtures/bench/flink`, class `Chance`) draws the same bits. Good enough for test data, and for nothing else.
+ */
+
+const golden = 0x9e3779b9
+const twoToMinus32 = 1 / 0x1_0000_0000
+
+export class Chance {
+  readonly #seed: number
+  #state = 0
+
+  constructor(seed: number) {
+    this.#seed = mix(seed + golden)
+  }
+
+  /** What is drawn from here on depends on the seed and on `number` (32 bits) alone, whatever was drawn before. */
+  begin(number: number): this {
+    this.#state = mix(mix(number) ^ this.#seed) | 0
+    return this
+  }
+
+  /** 32 bits, unsigned. */
+  bits(): number {
+    this.#state = (this.#state + golden) | 0
+    return mix(this.#state)
+  }
+
+  /** A whole number, 0 <= n < bound, which is below 2^31. `| 0` says to the engine that it is an integer. */
+  below(bound: number): number {
+    return (this.bits() * bound * twoToMinus32) | 0
+  }
+}
+
+/** The last step of MurmurHash3, a bijection of 32 bits. Unsigned. */
+function mix(value: number): number {
+  let x = value | 0
+  x = Math.imul(x ^ (x >>> 16), 0x85ebca6b)
+  x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35)
+  return (x ^ (x >>> 16)) >>> 0
+}

@@ -16,6 +16,8 @@ export interface Aggregation<in T, out R> {
   readonly initial: readonly number[]
   /** `at` is where its numbers begin in `accumulator`. */
   add(value: T, accumulator: number[], at: number): void
+  /** Whether what `add` has just made of numbers is the same however they are grouped; left out: always. Floating-point sums depend on it. */
+  isExact?(accumulator: readonly number[], at: number): boolean
   /** Adds what `other` holds to `accumulator`. */
   merge(accumulator: number[], other: readonly number[], at: number): void
   result(accumulator: readonly number[], at: number): R
@@ -55,6 +57,7 @@ export function sum<T>(of: (value: T) => number): Aggregation<T, number> {
     add(value, accumulator, at) {
       accumulator[at]! += numberOf(of(value), 'sum')
     },
+    isExact: isWhole,
     merge: addFirst,
     result: first,
   })
@@ -76,6 +79,7 @@ export function mean<T>(of: (value: T) => number): Aggregation<T, number> {
       accumulator[at]! += numberOf(of(value), 'mean')
       accumulator[at + 1]! += 1
     },
+    isExact: isWhole,
     merge(accumulator, other, at) {
       accumulator[at]! += other[at]!
       accumulator[at + 1]! += other[at + 1]!
@@ -120,6 +124,7 @@ function extreme<T>(name: 'min' | 'max', of: (value: T) => number, better: (a: n
   })
 }
 
+const isWhole = (accumulator: readonly number[], at: number) => Number.isSafeInteger(accumulator[at])
 const first = (accumulator: readonly number[], at: number) => accumulator[at]!
 const addFirst = (accumulator: number[], other: readonly number[], at: number) => {
   accumulator[at]! += other[at]!
@@ -140,8 +145,17 @@ export type NamedAggregations<T> = Readonly<Record<string, Aggregation<T, any>>>
 /** `{ flights: number, meanDelay: number }` of `{ flights: count(), meanDelay: mean(...) }`. */
 export type AggregationResults<A> = { [N in keyof A]: A[N] extends Aggregation<never, infer R> ? R : never }
 
+/** Several named aggregations as one. */
+export interface CombinedAggregations<T> extends AggregateFunction<T, number[], Record<string, unknown>> {
+  merge(a: number[], b: number[]): number[]
+  /** Numbers in an accumulator. */
+  readonly numbers: number
+  /** `add` where it cannot be seen how values are grouped; false, and the accumulator is as it was, where it can. Left out: never. */
+  readonly addExactly?: (value: T, accumulator: number[]) => boolean
+}
+
 /** Several named aggregations as the one function that a window runs; mergeable. */
-export function combineAggregations<T>(named: NamedAggregations<T>): AggregateFunction<T, number[], Record<string, unknown>> {
+export function combineAggregations<T>(named: NamedAggregations<T>): CombinedAggregations<T> {
   const names = Object.keys(named)
   if (names.length === 0) refuse('INVALID_OPTION', 'aggregate needs at least one aggregation', { hint: 'For example .aggregate({ flights: count() }).' })
   const parts = names.map(name => {
@@ -158,12 +172,28 @@ export function combineAggregations<T>(named: NamedAggregations<T>): AggregateFu
     offsets.push(initial.length)
     initial.push(...part.initial)
   }
+  const add = (value: T, accumulator: number[]) => {
+    for (let i = 0; i < parts.length; i++) parts[i]!.add(value, accumulator, offsets[i]!)
+    return accumulator
+  }
+  const checks = parts.flatMap((part, i) => (part.isExact === undefined ? [] : [{ isExact: part.isExact, at: offsets[i]! }]))
+  const before = initial.slice()
+  const addExactly = (value: T, accumulator: number[]) => {
+    for (let i = 0; i < before.length; i++) before[i] = accumulator[i]!
+    add(value, accumulator)
+    for (let i = 0; i < checks.length; i++) {
+      const { isExact, at } = checks[i]!
+      if (isExact(accumulator, at)) continue
+      for (let n = 0; n < before.length; n++) accumulator[n] = before[n]!
+      return false
+    }
+    return true
+  }
   return {
+    numbers: initial.length,
+    ...(checks.length === 0 ? {} : { addExactly }),
     createAccumulator: () => initial.slice(),
-    add(value, accumulator) {
-      for (let i = 0; i < parts.length; i++) parts[i]!.add(value, accumulator, offsets[i]!)
-      return accumulator
-    },
+    add,
     getResult(accumulator) {
       const result: Record<string, unknown> = {}
       for (let i = 0; i < parts.length; i++) result[names[i]!] = parts[i]!.result(accumulator, offsets[i]!)

@@ -64,7 +64,12 @@ export interface KeyedProcessFunction<K, T, R, D extends StateDescriptors> {
   onTimer?(timestamp: Timestamp, ctx: OnTimerContext<K, D>, out: Collector<R>): void
 }
 
-/** Flink `AggregateFunction`. `add` may change and return its accumulator. `merge` may be left out; then windows cannot be sliced or merged. */
+/**
+ * Flink `AggregateFunction`. `add` may change and return its accumulator, `merge` its first one. `merge` may be left out.
+ * With it, a window that fires once sums up before its records are shuffled as well (Flink SQL's local and global
+ * aggregate; `-D exchange.combining=false` switches that off), so it has to give the same however the elements are grouped:
+ * what `add` makes of all of them is what `merge` makes of what `add` made of some and of the others.
+ */
 export interface AggregateFunction<T, A, R> {
   createAccumulator(): A
   add(value: T, accumulator: A): A

@@ -39,6 +39,8 @@ function partitioning(edge: StreamEdge, source: StreamNode, target: StreamNode):
 }
 
 function strategy(source: StreamNode, target: StreamNode): string | undefined {
+  // Made only where it may be chained.
+  if (target.phase === 'local') return undefined
   for (const { operator } of [source, target]) {
     if (operator.chaining === 'never') return `chaining is disabled for "${operator.name}"`
   }

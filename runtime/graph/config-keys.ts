@@ -122,6 +122,7 @@ function keyTable(): readonly Row[] {
     duration('execution.buffer-timeout.interval', 0, formatDuration(exchange.bufferTimeout), 'how long a batch that is not full may wait; 0 sends after each turn', (ms, draft) => (draft.exchange.bufferTimeout = ms)),
     whole('exchange.batch-size', { from: 1, to: 512 }, String(exchange.batchSize), 'records per batch', (n, draft) => (draft.exchange.batchSize = n)),
     flag('exchange.fusion', exchange.fusion, 'run neighbouring functions as one generated function', (on, draft) => (draft.exchange.fusion = on)),
+    flag('exchange.combining', exchange.combining, 'windows whose accumulators merge sum up before the shuffle as well', (on, draft) => (draft.exchange.combining = on)),
     choice('exchange.handover', { reference: 'reference', bytes: 'bytes' } as const, exchange.handover, 'inside a slot: by reference, or encoded as between processes', (handover, draft) => (draft.exchange.handover = handover)),
     whole('exchange.credits', { from: 1, to: 1_024 }, String(exchange.credits), 'frames under way per channel', (n, draft) => (draft.exchange.credits = n)),
     choice('exchange.codec', { columnar: 'columnar', record: 'record' } as const, exchange.codec, 'frames of columns, or (to compare) one message per record', (codec, draft) => (draft.exchange.codec = codec)),

@@ -48,6 +48,8 @@ export interface ExchangeConfig {
   /** Records per batch, 1..512. */
   readonly batchSize: number
   readonly fusion: boolean
+  /** Windows whose accumulators merge sum up before the shuffle (`two-phases.ts`). */
+  readonly combining: boolean
   /** Inside a slot: by reference, or through the codec as between processes. */
   readonly handover: 'reference' | 'bytes'
   /** The user promises that nothing that was emitted is ever changed: state need not be copied when it is emitted. */
@@ -66,7 +68,7 @@ export const defaultJobConfig: JobConfig = {
   checkpointing: { interval: undefined, timeout: 600_000, minPause: 0, tolerableFailures: 0, retained: 1, mode: 'exactly-once', onCancellation: 'delete' },
   restart: { kind: 'exponential-delay', initial: 100, max: 60_000, multiplier: 1.5, jitter: 0.1, resetAfter: 3_600_000, attempts: undefined },
   state: { backend: 'lmdb', memoryLimit: 256 * 1024 * 1024 },
-  exchange: { batchSize: 512, fusion: true, handover: 'reference', objectReuse: false, bufferTimeout: 5, credits: 8, codec: 'columnar' },
+  exchange: { batchSize: 512, fusion: true, combining: true, handover: 'reference', objectReuse: false, bufferTimeout: 5, credits: 8, codec: 'columnar' },
   autoWatermarkInterval: 200,
   chaining: true,
   args: {},

@@ -20,7 +20,7 @@ const explained = (example: Job, parallelism: number) => {
 test('word count: a source of parallelism 1 is its own task', () => {
   expect(explained(wordCount, 2)).toMatchInlineSnapshot(`
     "Job "word count"
-      no checkpoints, state in lmdb, graph 22b3a17b4b64142fefb512b8490dde6d
+      no checkpoints, state in lmdb, graph 4096c5e16ee0ca46708a3fd9adda7a86
 
     Logical graph
       #1  Source: Collection Source                      bounded     word-count.ts:5
@@ -54,7 +54,7 @@ test('word count: a source of parallelism 1 is its own task', () => {
 test('flights: windows, late data, two sinks', () => {
   expect(explained(flights, 4)).toMatchInlineSnapshot(`
     "Job "delays per airport and hour"
-      checkpoint each 1 s (exactly-once), state in lmdb, graph bf8413fb4a8d87404ac8c30072281215
+      checkpoint each 1 s (exactly-once), state in lmdb, graph da2697ccf622cbd0372f3ba12ef8a6eb
 
     Logical graph
       #1  Source: flights                            bounded, out of order by 1 h, idle after 30 s                          flights.ts:17
@@ -84,7 +84,7 @@ test('flights: windows, late data, two sinks', () => {
 test('fraud: all with parallelism 1, and still only the key parts the chains', () => {
   expect(explained(fraud, 1)).toMatchInlineSnapshot(`
     "Job "fraud"
-      no checkpoints, state in lmdb, graph 0f7412be8a4ad506688a412a6372db45
+      no checkpoints, state in lmdb, graph 53223a43231edd4b3fc5a65d5f945e68
 
     Logical graph
       #1  Source: Collection Source                         bounded                fraud.ts:20
@@ -112,7 +112,7 @@ test('fraud: all with parallelism 1, and still only the key parts the chains', (
 test('exactly once', () => {
   expect(explained(exactlyOnce, 2)).toMatchInlineSnapshot(`
     "Job "exactly once"
-      checkpoint each 100 ms (exactly-once), state in lmdb, graph 3f2f96daffcb44455bfd36ebbce16d75
+      checkpoint each 100 ms (exactly-once), state in lmdb, graph 5458c6078ecfc01139191edcd8709d7b
 
     Logical graph
       #1  Source: Generator Source                     bounded                                 exactly-once.ts:17
@@ -153,7 +153,7 @@ test('unions, side outputs, slot-sharing groups, arguments and what nobody reads
   const graph = translate(definition, { ...defaultJobConfig, parallelism: 2, args: { limit: '10' } })
   expect(explain(definition, graph, executionPlan(graph))).toMatchInlineSnapshot(`
     "Job "all sorts" --limit 10
-      no checkpoints, state in lmdb, graph 52e0e5d2678c06c56d5842698d7d9e8c
+      no checkpoints, state in lmdb, graph 9b44f6bba4b416925e8be62eee0c5af1
 
     Logical graph
       #2  Source: Sequence Source                                    bounded                     explain.test.ts:143

@@ -53,9 +53,9 @@ function factsOf(graph: Hashed): Fact[] {
   for (const key of Object.keys(graph.config.args).sort()) state(`argument --${key}`, { value: graph.config.args[key] })
   graph.vertices.forEach((vertex, v) => {
     vertex.operators.forEach((operator, o) => {
-      const { id, name, uid, kind, description, transformation, input, states, source, commits } = operator
+      const { id, name, uid, kind, phase, description, transformation, input, states, source, commits } = operator
       const subject = `operator ${v}.${o} "${name}"`
-      state(subject, { kind, uid, id, description, transformation, source, commits, 'input in the chain': input === undefined ? null : [input.operator, input.tag ?? null] })
+      state(subject, { kind, phase, uid, id, description, transformation, source, commits, 'input in the chain': input === undefined ? null : [input.operator, input.tag ?? null] })
       for (const declared of states) state(`state "${declared.name}" of ${subject}`, { kind: declared.kind })
     })
     const { parallelism, maxParallelism, maxParallelismExplicit, slotSharingGroup, id, name } = vertex

@@ -37,6 +37,8 @@ export interface JobOperator {
   readonly kind: string
   /** What the kind does not say, for people: `tumbling 1 h, aggregate, allowed lateness 10 min`. */
   readonly description?: string
+  /** Set if a window runs in two phases (`two-phases.ts`): before the shuffle and behind it. */
+  readonly phase?: WindowPhase
   /** `Transformation.id`, to find the user's functions after evaluating the bundle. */
   readonly transformation: number
   /** Where its input comes from inside the chain; undefined for the head. */
@@ -48,6 +50,7 @@ export interface JobOperator {
   readonly commits: boolean
   readonly at?: SourcePosition
 }
+export type WindowPhase = 'local' | 'global'
 export interface ChainInput {
   /** Index into `operators`. */
   readonly operator: number
@@ -72,6 +75,8 @@ export interface JobEdge {
   readonly partitioner: PartitionerKind
   /** For `hash`: the id of the transformation that holds the key selector (a keyed operator or a partition). */
   readonly keyOf?: number
+  /** What travels are partials of a window in two phases and not what the key selector takes. */
+  readonly partials?: true
   /** Why the two are not chained, as a phrase: `hash partitioning`, `different parallelism (4, 1)` ... */
   readonly notChained: string
 }

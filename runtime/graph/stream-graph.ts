@@ -10,7 +10,7 @@ import { asOperatorId, type OperatorId } from '../core/ids.ts'
 import { defaultMaxParallelism } from '../core/key-group.ts'
 import { murmur128 } from '../core/murmur.ts'
 import type { JobConfig } from './config.ts'
-import type { PartitionerKind } from './job-graph.ts'
+import type { PartitionerKind, WindowPhase } from './job-graph.ts'
 import type { JobDefinition, OperatorTransformation, Partitioner, Transformation } from './transformation.ts'
 
 /** What `expand` gives. */
@@ -39,6 +39,8 @@ export interface StreamGraph {
 export interface StreamNode {
   readonly operator: OperatorTransformation
   readonly id: OperatorId
+  /** Of a window that runs in two (`two-phases.ts`). */
+  readonly phase?: WindowPhase
   readonly parallelism: number
   readonly maxParallelism: number
   readonly maxParallelismExplicit: boolean
@@ -52,6 +54,7 @@ export interface StreamEdge {
   /** False where it follows from the parallelism of the two ends. */
   readonly partitionerExplicit: boolean
   readonly keyOf?: number
+  readonly partials?: true
 }
 
 /** Leaves out what is not an operator. */

@@ -100,8 +100,16 @@ export interface WindowTransformation extends OperatorNode {
 /** What happens to the elements of a window; `result` gets the one aggregate (for `process`, all elements). */
 export type WindowFunctionSpec =
   | { readonly kind: 'reduce'; readonly reduce: (a: unknown, b: unknown) => unknown; readonly result: ProcessWindowFunction<unknown, unknown, unknown> }
-  | { readonly kind: 'aggregate'; readonly aggregate: AggregateFunction<unknown, unknown, unknown>; readonly result: ProcessWindowFunction<unknown, unknown, unknown> }
+  | { readonly kind: 'aggregate'; readonly aggregate: WindowAggregate; readonly result: ProcessWindowFunction<unknown, unknown, unknown> }
   | { readonly kind: 'process'; readonly result: ProcessWindowFunction<unknown, unknown, unknown> }
+/** The user's own, or `combineAggregations`. */
+export interface WindowAggregate extends AggregateFunction<unknown, unknown, unknown> {
+  /** Accumulators are arrays of so many numbers. */
+  readonly numbers?: number
+  /** See `CombinedAggregations`. */
+  readonly addExactly?: (value: unknown, accumulator: unknown) => boolean
+}
+export type MergingAggregate = WindowAggregate & { readonly merge: NonNullable<WindowAggregate['merge']> }
 export interface SinkTransformation extends OperatorNode {
   readonly kind: 'sink'
   readonly input: Transformation

@@ -1,9 +1,12 @@
 /** Chaining, slot sharing, parallelism, operator ids and what is refused, as tables. */
 import { describe, expect, test } from 'vitest'
-import { outputTag, type Collector } from '../api/functions.ts'
+import { count } from '../api/aggregations.ts'
+import { outputTag, type AggregateFunction, type Collector } from '../api/functions.ts'
 import type { StreamExecutionEnvironment } from '../api/environment.ts'
 import { evaluateJob, job } from '../api/job.ts'
 import type { EventTime, SingleOutputStreamOperator } from '../api/streams.ts'
+import { monotonousTimestamps } from '../api/watermarks.ts'
+import { tumbling } from '../api/windows.ts'
 import { FlinkError } from '../core/errors.ts'
 import { murmur128 } from '../core/murmur.ts'
 import { defaultJobConfig, type JobConfig } from './config.ts'
@@ -115,6 +118,67 @@ test('max parallelism is derived from the parallelism, unless set on the operato
   expect(max(define, { maxParallelism: 64 })).toEqual(['64 set'])
   expect(max(env => define(env.setMaxParallelism(32)), { maxParallelism: 64 })).toEqual(['32 set'])
   expect(max(env => void numbers(env).setMaxParallelism(16).print(), { maxParallelism: 64 })).toEqual(['16 set'])
+})
+
+describe('a window sums up before the shuffle as well where nobody can see it', () => {
+  interface Word {
+    readonly word: string
+    readonly n: number
+  }
+  const words = (env: StreamExecutionEnvironment) => env.fromData<Word>([]).name('words').assignTimestampsAndWatermarks({ timestamp: () => 0, watermark: monotonousTimestamps() })
+  const windows = (env: StreamExecutionEnvironment) => words(env).keyBy('word').window(tumbling('1 s'))
+  const merging: AggregateFunction<Word, number, number> = { createAccumulator: () => 0, add: ({ n }, total) => total + n, getResult: total => total, merge: (a, b) => a + b }
+  const { merge, ...notMerging } = merging
+  const one = 'Window -> Sink: print x1'
+  const two = 'Source: words -> Timestamps/Watermarks -> Local Window x1'
+  const rows: [name: string, define: Define, config: Partial<JobConfig>, vertices: string[]][] = [
+    ['named aggregations', env => void windows(env).aggregate({ n: count() }).print(), {}, [two, one]],
+    ['an aggregate function that merges', env => void windows(env).aggregate(merging).print(), {}, [two, one]],
+    ['but not one that does not', env => void windows(env).aggregate(notMerging).print(), {}, ['Source: words -> Timestamps/Watermarks x1', one]],
+    ['nor a reduce, which need not be associative', env => void windows(env).reduce(a => a).print(), {}, ['Source: words -> Timestamps/Watermarks x1', one]],
+    ['nor where late records fire again', env => void windows(env).allowedLateness('1 s').aggregate(merging).print(), {}, ['Source: words -> Timestamps/Watermarks x1', one]],
+    ['or are handed out', env => void windows(env).sideOutputLateData(outputTag<Word>('late')).aggregate(merging).print(), {}, ['Source: words -> Timestamps/Watermarks x1', one]],
+    ['nor where nothing may be chained', env => void windows(env).aggregate(merging).print(), { chaining: false }, ['Source: words x1', 'Timestamps/Watermarks x1', 'Window x1', 'Sink: print x1']],
+    ['or the input may not', env => void words(env).map(w => w).disableChaining().keyBy('word').window(tumbling('1 s')).aggregate(merging).print(), {}, ['Source: words -> Timestamps/Watermarks x1', 'Map x1', one]],
+    ['or it is switched off', env => void windows(env).aggregate(merging).print(), { exchange: { ...defaultJobConfig.exchange, combining: false } }, ['Source: words -> Timestamps/Watermarks x1', one]],
+    ['once for each input', env => void words(env).union(words(env)).keyBy('word').window(tumbling('1 s')).aggregate(merging).print(), {}, [two, two, one]],
+    [
+      'even of a union with itself',
+      env => {
+        const stream = words(env)
+        stream.union(stream).keyBy('word').window(tumbling('1 s')).aggregate(merging).print()
+      },
+      {},
+      ['Source: words -> Timestamps/Watermarks -> (Local Window, Local Window) x1', one],
+    ],
+    [
+      'once for each window that reads the same',
+      env => {
+        const keyed = words(env).keyBy('word')
+        keyed.window(tumbling('1 s')).aggregate(merging).print()
+        keyed.window(tumbling('2 s')).aggregate(merging).print()
+      },
+      {},
+      ['Source: words -> Timestamps/Watermarks -> (Local Window, Local Window) x1', one, one],
+    ],
+  ]
+  test.each(rows)('%s', (_name, define, config, vertices) => {
+    const graph = graphOf(define, { parallelism: 1, ...config })
+    expect(graph.vertices.map(v => `${v.name} x${v.parallelism}`)).toEqual(vertices)
+    const ids = graph.vertices.flatMap(({ operators }) => operators.map(({ id }) => id))
+    expect(new Set(ids).size).toBe(ids.length)
+  })
+
+  test('the state stays where it was', () => {
+    const define: Define = env => void windows(env).aggregate(merging).uid('sums').print()
+    const [inTwo, inOne] = [true, false].map(combining => graphOf(define, { exchange: { ...defaultJobConfig.exchange, combining } }).vertices.flatMap(({ operators }) => operators))
+    const states = (operators: typeof inTwo) => operators?.filter(operator => operator.states.length > 0).map(({ id, uid, states }) => ({ id, uid, states }))
+    expect(states(inTwo)).toEqual(states(inOne))
+    expect(states(inOne)).toEqual([{ id: murmur128('sums'), uid: 'sums', states: [{ name: 'window', kind: 'value' }] }])
+    const local = inTwo?.find(({ phase }) => phase === 'local')
+    expect(local).toMatchObject({ name: 'Local Window', states: [] })
+    expect(local?.uid).toBeUndefined()
+  })
 })
 
 describe('slots', () => {

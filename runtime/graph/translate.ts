@@ -12,6 +12,7 @@ import { hashOf } from './hash.ts'
 import type { ChainInput, JobEdge, JobGraph, JobOperator, JobVertex, StateInfo } from './job-graph.ts'
 import { assemble, assignIds, check, expand, resolveParallelism, resolveSlotSharing, type StreamGraph, type StreamNode } from './stream-graph.ts'
 import type { JobDefinition, OperatorTransformation } from './transformation.ts'
+import { inTwoPhases } from './two-phases.ts'
 
 /** Throws EMPTY_JOB, INVALID_GRAPH or DUPLICATE_UID with the user's line. Settings made in code win over `config`. */
 export function translate(definition: JobDefinition, config: JobConfig): JobGraph {
@@ -20,8 +21,9 @@ export function translate(definition: JobDefinition, config: JobConfig): JobGrap
   const sizes = resolveParallelism(logical, effective)
   const groups = resolveSlotSharing(logical)
   const ids = assignIds(logical)
-  const stream = assemble(logical, sizes, groups, ids)
-  check(stream, definition.name)
+  const assembled = assemble(logical, sizes, groups, ids)
+  check(assembled, definition.name)
+  const stream = inTwoPhases(assembled, effective)
   const reasons = chain(stream, effective.chaining)
   const graph = { name: definition.name, ...verticesAndEdges(stream, reasons), config: effective }
   return Object.freeze({ ...graph, hash: hashOf(graph) })
@@ -58,14 +60,14 @@ function verticesAndEdges(stream: StreamGraph, reasons: ChainReasons): Pick<JobG
         .filter(edge => edge.source === node)
         .map(edge => addChain(edge.target, { operator: position, ...(edge.tag === undefined ? {} : { tag: edge.tag }) }))
       const rest = next.length === 0 ? '' : next.length === 1 ? ` -> ${next[0]}` : ` -> (${next.join(', ')})`
-      return displayName(stream.nodes[node]!.operator) + rest
+      return nodeName(stream.nodes[node]!) + rest
     }
   })
 
   const edges = stream.edges.flatMap((edge, i): JobEdge[] => {
     const notChained = reasons[i]
     if (notChained === undefined) return []
-    const { source, target, tag, partitioner, keyOf } = edge
+    const { source, target, tag, partitioner, keyOf, partials } = edge
     return [
       {
         source: vertexOf[source]!,
@@ -75,6 +77,7 @@ function verticesAndEdges(stream: StreamGraph, reasons: ChainReasons): Pick<JobG
         input: 0,
         partitioner,
         ...(keyOf === undefined ? {} : { keyOf }),
+        ...(partials === undefined ? {} : { partials }),
         notChained,
       },
     ]
@@ -89,17 +92,25 @@ export function displayName(operator: OperatorTransformation): string {
   return operator.name
 }
 
-function jobOperator({ operator, id }: StreamNode, input: ChainInput | undefined): JobOperator {
-  const description = describeOperator(operator)
+/** Flink SQL's way: `LocalWindowAggregate`, `GlobalWindowAggregate`. */
+function nodeName({ operator, phase }: StreamNode): string {
+  return phase === 'local' ? `Local ${operator.name}` : displayName(operator)
+}
+
+function jobOperator(node: StreamNode, input: ChainInput | undefined): JobOperator {
+  const { operator, id, phase } = node
+  const local = phase === 'local'
+  const description = local ? 'sums up before the shuffle' : describeOperator(operator)
   return {
     id,
-    name: operator.name,
-    ...(operator.uid === undefined ? {} : { uid: operator.uid }),
+    name: local ? nodeName(node) : operator.name,
+    ...(operator.uid === undefined || local ? {} : { uid: operator.uid }),
     kind: operator.kind,
+    ...(phase === undefined ? {} : { phase }),
     ...(description === '' ? {} : { description }),
     transformation: operator.id,
     ...(input === undefined ? {} : { input }),
-    states: statesOf(operator),
+    states: local ? [] : statesOf(operator),
     source: operator.kind === 'source',
     commits: operator.kind === 'sink' && operator.sink.createCommitter !== undefined,
     ...(operator.at === undefined ? {} : { at: operator.at }),

@@ -12,7 +12,7 @@ import type { KeySelector } from '../api/functions.ts'
 import type { PollResult } from '../api/connector.ts'
 import { decodeValue } from '../codec/value-codec.ts'
 import { defaultJobConfig, type ExchangeConfig } from '../graph/config.ts'
-import type { JobOperator } from '../graph/job-graph.ts'
+import type { JobOperator, WindowPhase } from '../graph/job-graph.ts'
 import type { OperatorTransformation, Transformation } from '../graph/transformation.ts'
 import type { Chain, ChainContext } from './chain.ts'
 import { createChain } from './create-chain.ts'
@@ -20,7 +20,7 @@ import type { KeyedBlock, KeyedStateBackend } from './keyed-state.ts'
 
 type Without<T> = T extends unknown ? Omit<T, 'id' | 'input' | 'name'> : never
 /** A transformation without what the harness fills in; its input is the one before it unless `input` says another. */
-export type Step = Without<OperatorTransformation> & { readonly name?: string; readonly input?: number; readonly tag?: string }
+export type Step = Without<OperatorTransformation> & { readonly name?: string; readonly input?: number; readonly tag?: string; readonly phase?: WindowPhase }
 
 export interface HarnessOptions {
   readonly steps: readonly Step[]
@@ -66,6 +66,7 @@ export class ChainHarness {
       id: asOperatorId(`op${index}`),
       name: step.name ?? step.kind,
       kind: step.kind,
+      ...(step.phase === undefined ? {} : { phase: step.phase }),
       transformation: index + 1,
       states: [],
       source: step.kind === 'source',

@@ -18,6 +18,7 @@ import { ReduceOperator } from './reduce.ts'
 import { SinkOperator } from './sink.ts'
 import { SourceOperator } from './source.ts'
 import { PunctuatedTimestamps } from './timestamps.ts'
+import { LocalWindowOperator } from './window/local-window.ts'
 import { WindowOperator } from './window/window-operator.ts'
 
 export const createChain: CreateChain = (context, watermarks) => new OperatorChain(context, watermarks)
@@ -263,6 +264,7 @@ function createOperator(context: ChainContext, job: ChainContext['operators'][nu
     case 'keyedProcess':
       return new KeyedProcessOperator(context, job, transformation, outputs)
     case 'window':
+      if (job.phase === 'local') return new LocalWindowOperator(context, job, transformation, outputs)
       return new WindowOperator(context, job, transformation, outputs)
     case 'sink':
       return new SinkOperator(context, job, transformation, outputs)

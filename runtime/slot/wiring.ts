@@ -13,6 +13,7 @@ import type { KeySelector } from '../api/functions.ts'
 import { createChannelEncoder } from '../codec/channel-codec.ts'
 import { createCopier } from '../codec/copy.ts'
 import { decodeFrame, encodeFrame } from '../codec/frame.ts'
+import { keyOfPartials } from '../operators/window/partials.ts'
 import { InputChannel, InputGate } from './input-gate.ts'
 import { noFrames, OutputChannel, type ChannelLink, type ChannelOwner, type SentElement } from './output-channel.ts'
 import { broadcastPartitioner, forwardPartitioner, hashPartitioner, rebalancePartitioner, type Partitioner } from './partitioner.ts'
@@ -155,7 +156,8 @@ function createPartitioner(edge: JobEdge, channels: readonly OutputChannel[], co
       return broadcastPartitioner(channels, options.batches, copy)
     case 'hash': {
       assert(edge.keyOf !== undefined, 'a hash edge without its key')
-      const { key, name, at } = keyOf(options.transformation(edge.keyOf))
+      const { key: keyOfRecords, name, at } = keyOf(options.transformation(edge.keyOf))
+      const key = edge.partials === true ? keyOfPartials(keyOfRecords) : keyOfRecords
       const maxParallelism = options.plan.graph.vertices[edge.target]?.maxParallelism
       assert(maxParallelism !== undefined, `no vertex ${edge.target}`)
       return hashPartitioner(channels, options.batches, { key, maxParallelism, operator: name, at })

@@ -1,6 +1,6 @@
 /**
  * Batching is invisible: random jobs over random streams give the same result at batch size 1, 2 and 512, fused or not,
- * handed over by reference or by bytes, at any parallelism, and equal the reference interpreter.
+ * windows in one phase or two, handed over by reference or by bytes, at any parallelism, and equal the reference interpreter.
  */
 import { describe, expect, test } from 'vitest'
 import flights from '../../fixtures/jobs/flights.ts'
@@ -21,7 +21,9 @@ const jobs = Number(process.env.FLINK_TS_RANDOM_JOBS ?? 2000)
 const firstSeed = Number(process.env.FLINK_TS_SEED ?? 1)
 
 const exchanges: readonly Partial<ExchangeConfig>[] = [1, 2, 512].flatMap(batchSize =>
-  [true, false].flatMap(fusion => (['reference', 'bytes'] as const).map(handover => ({ batchSize, fusion, handover }))),
+  [true, false].flatMap(fusion =>
+    (['reference', 'bytes'] as const).map((handover): Partial<ExchangeConfig> => ({ batchSize, fusion, handover, combining: (batchSize === 2) !== (fusion === (handover === 'bytes')) })),
+  ),
 )
 
 /** Runs a job once and compares every sink with the interpreter's. */

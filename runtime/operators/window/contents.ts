@@ -4,11 +4,14 @@
  */
 import type { WindowFunctionSpec } from '../../graph/transformation.ts'
 import { createCopier } from '../../codec/copy.ts'
+import { assert } from '../../core/assert.ts'
 import { createOwner } from '../ownership.ts'
 
 export interface WindowContents {
   /** The new contents; `held` is undefined for the first element. May change and return `held`. */
   add(held: unknown, value: unknown): unknown
+  /** The new contents where `other` is an accumulator from elsewhere; it is given up. Only of an aggregate that merges. */
+  merge(held: unknown, other: unknown): unknown
   /** What the window function gets. */
   elements(held: unknown): Iterable<unknown>
 }
@@ -25,6 +28,7 @@ export function windowContents(spec: WindowFunctionSpec, copies: boolean): Windo
           // An accumulator that was changed in place is state's own already.
           return result === held || !copies ? result : own(result, held)
         },
+        merge: refuseMerge,
         elements: held => [held],
       }
     }
@@ -38,6 +42,12 @@ export function windowContents(spec: WindowFunctionSpec, copies: boolean): Windo
           // The accumulator may only be the element itself if `add` returns that.
           return accumulator === value && copies ? own(accumulator, held) : accumulator
         },
+        merge(held, other) {
+          const merged = held === undefined ? other : aggregate.merge?.(held, other)
+          if (merged === undefined) throw new TypeError('merge of the aggregate function returned undefined')
+          // Numbers hold no text of a batch.
+          return merged === held || aggregate.numbers !== undefined ? merged : own(merged, held)
+        },
         elements: held => [aggregate.getResult(held)],
       }
     }
@@ -49,8 +59,13 @@ export function windowContents(spec: WindowFunctionSpec, copies: boolean): Windo
           list.push(copies ? own(value) : value)
           return list
         },
+        merge: refuseMerge,
         elements: held => held as unknown[],
       }
     }
   }
+}
+
+function refuseMerge(): never {
+  assert(false, 'contents that do not merge')
 }

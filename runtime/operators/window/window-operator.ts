@@ -16,6 +16,7 @@ import { keyGroupOf } from '../../core/key-group.ts'
 import { decodeValue, encodeValue } from '../../codec/value-codec.ts'
 import type { JobOperator } from '../../graph/job-graph.ts'
 import type { WindowTransformation } from '../../graph/transformation.ts'
+import { mergingAggregate } from '../../graph/two-phases.ts'
 import type { ChainContext } from '../chain.ts'
 import { keyOf } from '../key-of.ts'
 import { openKeyedState } from '../keyed-restore.ts'
@@ -25,6 +26,7 @@ import type { Operator, OperatorStats } from '../operator.ts'
 import type { Outputs } from '../output.ts'
 import { blameOf, keyError, missingTimestamp, userError, type Blame } from '../user-error.ts'
 import { windowContents, type WindowContents } from './contents.ts'
+import { keyOfPartials, partialLayout, type Partial, type PartialLayout } from './partials.ts'
 import { PendingWindows } from './pending-windows.ts'
 import { WindowFunctionContext, WindowResults } from './window-context.ts'
 
@@ -41,6 +43,8 @@ export class WindowOperator implements Operator {
   readonly #spec: WindowTransformation
   readonly #select: (value: unknown) => unknown
   readonly #contents: WindowContents
+  /** Set if it is the second of two phases. */
+  readonly #partials: PartialLayout | undefined
   readonly #pending: PendingWindows
   readonly #ctx: WindowFunctionContext
   readonly #results: WindowResults
@@ -61,8 +65,10 @@ export class WindowOperator implements Operator {
     this.#outputs = outputs
     this.#spec = transformation
     const { key } = transformation
-    this.#select = keyOf(key)
     const copies = !context.exchange.objectReuse
+    const merging = operator.phase === 'global' ? mergingAggregate(transformation) : undefined
+    this.#partials = merging && partialLayout(merging)
+    this.#select = keyOf(merging === undefined ? key : keyOfPartials(key))
     this.#contents = windowContents(transformation.fn, copies)
     this.#pending = new PendingWindows(transformation.allowedLateness)
     // Without lateness the contents are dropped right after they were emitted: nothing to keep apart.
@@ -84,13 +90,15 @@ export class WindowOperator implements Operator {
     const { values, timestamps, keyHashes, size } = batch
     const backend = this.#backend
     const { size: length, offset } = this.#spec.assigner
+    let end = NO_TIMESTAMP
     let selecting = true
     try {
       for (let i = 0; i < size; i++) {
         const value = values[i]
         const timestamp = timestamps[i] as Timestamp
         if (timestamp === NO_TIMESTAMP) throw missingTimestamp('a record without timestamp cannot be in a window of event time', this.#blame)
-        const end = windowStart(timestamp, offset, length) + length
+        // The remainder of two doubles costs as much as a look-up.
+        if (timestamp < end - length || timestamp >= end) end = windowStart(timestamp, offset, length) + length
         if (this.#pending.over(end, this.#watermark)) {
           this.#late(value, timestamp)
           continue
@@ -109,7 +117,7 @@ export class WindowOperator implements Operator {
   }
 
   #add(key: unknown, held: unknown, value: unknown, end: Timestamp): void {
-    const contents = this.#contents.add(held, value)
+    const contents = this.#partials === undefined ? this.#contents.add(held, value) : this.#contents.merge(held, this.#partials.unwrap(value as Partial))
     this.#table.put(end, contents)
     if (PendingWindows.reached(end, this.#watermark)) {
       // Late but allowed: fires at once with all that has accumulated (W10).
@@ -123,7 +131,7 @@ export class WindowOperator implements Operator {
   /** The side output replaces the counter (W8, W9). */
   #late(value: unknown, timestamp: Timestamp): void {
     const { lateTag } = this.#spec
-    if (lateTag === undefined) this.#lateDropped++
+    if (lateTag === undefined) this.#lateDropped += this.#partials === undefined ? 1 : (value as Partial).records
     else this.#outputs.side(lateTag)?.emit(value, timestamp)
   }
 

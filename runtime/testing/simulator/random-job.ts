@@ -6,7 +6,7 @@
  * arrive, lateness on how watermarks and records of several channels meet. So the generator keeps book of what a stream
  * still guarantees, and uses an operator only where its result is determined by that.
  */
-import { job, mapState, noWatermarks, outputTag, tumbling, valueState, type AggregateFunction, type Collector, type DataStream, type EventTime, type Job, type KeyedStream, type Source } from '../../index.ts'
+import { count, job, mapState, max, mean, noWatermarks, outputTag, sum, tumbling, valueState, type AggregateFunction, type Collector, type DataStream, type EventTime, type Job, type KeyedStream, type Source } from '../../index.ts'
 import { collectSink } from '../../connectors/console.ts'
 import type { Random } from '../../core/random.ts'
 import { seededRandom } from '../../core/random.ts'
@@ -167,9 +167,20 @@ function randomStep(dice: Random, from: Stream, all: readonly Stream[], late: bo
       if (late && !time) return undefined
       const size = 10 * (1 + dice.int(20))
       const lateness = dice.chance(0.5) ? 10 * dice.int(10) : 0
+      const windows = keyed().window(tumbling(size, { offset: dice.int(size) }))
+      // Of its own, so that the rest of a job stays what it was.
+      const phases = dice.fork(`phases-${step}`)
+      if (phases.chance(0.5)) {
+        const named = phases.chance(0.5)
+        say(`${named ? 'named aggregations' : 'aggregate'} in windows of ${size}, in two phases`)
+        const result = named
+          ? windows.aggregate({ rows: count(), total: sum(row => row.value), most: max(row => row.id), mean: mean(row => row.value) }).map(({ key, window, rows, total, most, mean }): Row => ({ id: window.start, key: 'window', value: total, time: window.end, extra: [key, rows, most, mean] }))
+          : windows.aggregate(total, (value, ctx): Row => ({ id: ctx.window.start, key: 'window', value, time: ctx.window.end, extra: ctx.key }))
+        return { stream: parallel(result.uid(name)), order: false, time: false }
+      }
       say(`aggregate in windows of ${size}, lateness ${lateness}`)
       const tag = outputTag<Row>(`late-${step}`)
-      const windowed = keyed().window(tumbling(size, { offset: dice.int(size) })).allowedLateness(lateness).sideOutputLateData(tag)
+      const windowed = windows.allowedLateness(lateness).sideOutputLateData(tag)
       const result = windowed.aggregate(total, (value, ctx): Row => ({ id: ctx.window.start, key: 'window', value, time: ctx.window.end, extra: ctx.key }))
       sink(result.getSideOutput(tag))
       return { stream: parallel(result.uid(name)), order: false, time: false }

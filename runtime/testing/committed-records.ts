@@ -69,6 +69,6 @@ export class CommittedRecords {
 }
 
 /** The side output that `prepareJob` added this sink for; undefined for the job's own. */
-function keptSideOutput({ name, input }: SinkTransformation): SideOutputTransformation | undefined {
+export function keptSideOutput({ name, input }: SinkTransformation): SideOutputTransformation | undefined {
   return input.kind === 'sideOutput' && name === `side output ${input.tag}` ? input : undefined
 }

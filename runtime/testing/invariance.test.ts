@@ -10,6 +10,7 @@ import { evaluateJob, type Job } from '../api/job.ts'
 import { seededRandom } from '../core/random.ts'
 import { defaultJobConfig, type ExchangeConfig } from '../graph/config.ts'
 import { collectSink } from '../connectors/console.ts'
+import { keptSideOutput } from './committed-records.ts'
 import { interpret } from './interpreter/interpreter.ts'
 import { difference } from './multiset.ts'
 import { prepareJob } from './prepare-job.ts'
@@ -33,8 +34,8 @@ async function compare(job: Job, sources: Readonly<Record<string, TestingSource<
   const result = await runJob(job, { sources, parallelism, config: { exchange: { ...defaultJobConfig.exchange, ...exchange } } })
   for (const node of definition.transformations) {
     if (node.kind !== 'sink') continue
-    const sideOutput = node.input.kind === 'sideOutput' && node.name === `side output ${node.input.tag}` ? node.input.tag : undefined
-    const actual = sideOutput === undefined ? result.sink(node.uid ?? node.name) : result.sideOutput(sideOutput)
+    const sideOutput = keptSideOutput(node)
+    const actual = sideOutput === undefined ? result.sink(node.uid ?? node.name) : result.sideOutput(sideOutput.tag)
     expect(difference(actual, expected.sinks.get(node.id) ?? []), `${what}: ${node.uid ?? node.name}`).toEqual({ missing: [], unexpected: [] })
   }
 }
@@ -60,6 +61,11 @@ test.for([1, 3])('30 random jobs at every setting, parallelism %i', { timeout: 6
   for (let seed = firstSeed; seed < firstSeed + Math.min(30, jobs); seed++) {
     for (const exchange of exchanges) await check(seed, exchange, parallelism)
   }
+})
+
+/** It is there for comparison, so it must give the same as the columnar one. */
+test.for([[1, 1], [2, 2], [2, 512], [3, 7]] as const)('40 random jobs with the record codec, parallelism %i, batch size %i', async ([parallelism, batchSize]) => {
+  for (let seed = 5_001; seed <= 5_040; seed++) await check(seed, { codec: 'record', handover: 'bytes', batchSize }, parallelism)
 })
 
 const flight = (origin: string, minute: number, delay: number) => ({ origin, date: minute * 60_000, delay, distance: 100, destination: 'JFK' })

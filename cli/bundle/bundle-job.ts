@@ -9,6 +9,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { BuildFailure, Location, Message, Metafile, Plugin } from 'esbuild'
 import { FlinkError, type SourcePosition } from '../../runtime/core/errors.ts'
+import { profiledFirstLine } from '../../runtime/protocol/cpu-profile.ts'
 import { didYouMean } from '../../runtime/core/did-you-mean.ts'
 import { entryUrl, publicEntries } from './installation.ts'
 import { quickBundle } from './quick-bundle.ts'
@@ -25,16 +26,26 @@ export interface JobBundle {
 /** The same, however it is built. */
 const settings = { bundle: true, format: 'esm', platform: 'node', target: 'node22', packages: 'external', sourcemap: 'inline' } as const
 
+/**
+ * V8 puts the time of a function that it has inlined down to the one it was inlined into, and says only in which line it was
+ * spent. So that the line alone says which function, what is to be profiled has a line for each few words, and its lines
+ * have numbers that no other script has.
+ */
+const profiled = { lineLimit: 1, banner: { js: '\n'.repeat(profiledFirstLine - 1) } } as const
+
 export interface BundleOptions {
   readonly projectDirectory: string
   readonly jobFile: string
+  /** For profiles. The same code, in another shape. */
+  readonly profiled?: boolean
 }
 
 /** @throws {FlinkError} BUNDLE_FAILED with the user's line */
 export async function bundleOnce(options: BundleOptions): Promise<JobBundle> {
   const directory = createBundleDirectory(options.projectDirectory)
   const addresses = Object.fromEntries(Object.entries(publicEntries).map(([name, path]) => [name, entryUrl(path).href]))
-  const quick = await quickBundle({ ...options, directory, settings: { ...settings, 'source-root': sourceRoot(directory) }, addresses })
+  const shape = options.profiled ? { 'line-limit': String(profiled.lineLimit), 'banner:js': profiled.banner.js } : {}
+  const quick = await quickBundle({ ...options, directory, settings: { ...settings, ...shape, 'source-root': sourceRoot(directory) }, addresses })
   if (quick !== undefined) return writeBundle(directory, quick.code, inputsOf(quick.metafile, options.projectDirectory))
   const bundler = await openBundler(options)
   try {
@@ -53,7 +64,7 @@ export interface Bundler {
 /** As many old bundles are kept: a savepoint can be looked at with the code that wrote it. */
 const keptBundles = 20
 
-export async function openBundler({ projectDirectory, jobFile }: BundleOptions): Promise<Bundler> {
+export async function openBundler({ projectDirectory, jobFile, profiled: forProfiles }: BundleOptions): Promise<Bundler> {
   const directory = createBundleDirectory(projectDirectory)
   // Loaded when it is needed: processes that the start waits for are on their way by then.
   const { context } = await import('esbuild')
@@ -62,6 +73,7 @@ export async function openBundler({ projectDirectory, jobFile }: BundleOptions):
     entryPoints: [jobFile],
     outfile: join(directory, 'job.mjs'),
     ...settings,
+    ...(forProfiles ? profiled : {}),
     sourceRoot: sourceRoot(directory),
     metafile: true,
     write: false,

@@ -14,6 +14,7 @@ export interface CompileOptions {
   readonly projectDirectory: string
   readonly jobFile: string
   readonly config: JobConfig
+  readonly generated?: boolean
   /** Ends the worker, whatever it is doing. */
   readonly signal?: AbortSignal
   /** Lines that the module prints while it is evaluated. */
@@ -25,7 +26,7 @@ const lingerMs = 1_000
 /** A thread that is started before it is needed: it takes as long to start as esbuild takes to bundle. */
 export interface JobCompiler {
   /** Once. @throws {FlinkError} what the job, its module or its graph was refused for; the reason of `signal` when aborted */
-  compile(options: CompileOptions): Promise<{ readonly graph: JobGraph; readonly explanation: string }>
+  compile(options: CompileOptions): Promise<{ readonly graph: JobGraph; readonly explanation: string; readonly generated?: string }>
   /** Lets go of the thread, whatever it is doing. */
   close(): void
 }
@@ -45,7 +46,7 @@ export function openCompiler(): JobCompiler {
       worker.stdout.on('data', (chunk: Buffer) => options.onOutput?.(chunk.toString()))
       worker.stderr.on('data', (chunk: Buffer) => options.onOutput?.(chunk.toString()))
       const answered = answerOf(worker, options.signal, jobFile)
-      worker.postMessage({ bundlePath: options.bundle.path, jobFile, config: options.config } satisfies CompileRequest)
+      worker.postMessage({ bundlePath: options.bundle.path, jobFile, config: options.config, generated: options.generated === true } satisfies CompileRequest)
       const answer = await answered
       switch (answer.kind) {
         case 'compiled':

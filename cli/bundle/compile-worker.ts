@@ -22,9 +22,11 @@ export interface CompileRequest {
   /** As the user named it, for messages. */
   readonly jobFile: string
   readonly config: JobConfig
+  /** The code that would be generated, for `explain --generated`. */
+  readonly generated: boolean
 }
 export type CompileAnswer =
-  | { readonly kind: 'compiled'; readonly graph: JobGraph; readonly explanation: string }
+  | { readonly kind: 'compiled'; readonly graph: JobGraph; readonly explanation: string; readonly generated?: string }
   | { readonly kind: 'refused'; readonly error: ErrorData }
   /** A package that the job imports is not installed. */
   | { readonly kind: 'packageMissing'; readonly specifier: string }
@@ -32,7 +34,7 @@ export type CompileAnswer =
 const port = parentPort
 assert(port !== null, 'compile-worker.ts runs in a worker thread')
 
-async function compile({ bundlePath, jobFile, config }: CompileRequest): Promise<CompileAnswer> {
+async function compile({ bundlePath, jobFile, config, generated }: CompileRequest): Promise<CompileAnswer> {
   // From here on stacks name the user's files. Our own files have no maps to load before that.
   setSourceMapsSupport(true, { nodeModules: false, generatedCode: false })
   let exported: unknown
@@ -50,7 +52,10 @@ async function compile({ bundlePath, jobFile, config }: CompileRequest): Promise
   try {
     const definition = evaluateJob(exported, config.args)
     const graph = translate(definition, config)
-    return { kind: 'compiled', graph, explanation: explain(definition, graph, executionPlan(graph)) }
+    const explanation = explain(definition, graph, executionPlan(graph))
+    if (!generated) return { kind: 'compiled', graph, explanation }
+    const { showGenerated } = await import('../../runtime/operators/fusion/show-generated.ts')
+    return { kind: 'compiled', graph, explanation, generated: showGenerated(definition, graph) }
   } catch (error) {
     return { kind: 'refused', error: errorToData(error, 'JOB_BUILD_FAILED') }
   }

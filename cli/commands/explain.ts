@@ -8,10 +8,12 @@ export class Explain extends FlinkCommand {
   static readonly examples = [
     { command: '<%= config.bin %> explain', description: 'The job of this project:' },
     { command: '<%= config.bin %> explain src/job.ts -p 4 --json', description: 'The whole job graph as JSON:' },
+    { command: '<%= config.bin %> explain --generated', description: 'The loops that your functions run in:' },
   ]
   static readonly args = jobArgs
   static readonly flags = {
     ...jobFlags,
+    generated: Flags.boolean({ summary: 'Show the code that is generated for each task, or why there is none.', helpGroup: 'OUTPUT' }),
     timing: Flags.boolean({ summary: 'Say how long bundling and building took.', helpGroup: 'OUTPUT' }),
   }
 
@@ -26,12 +28,12 @@ export class Explain extends FlinkCommand {
     ])
     const projectDirectory = this.projectDirectory(flags)
     const { job: config } = parseRunConfig({ properties: flags.define ?? [], parallelism: flags.parallelism, args: parseJobArguments(forJob) })
-    const { graph, explanation, bundleMillis, compileMillis } = await compileProject({
-      projectDirectory, jobFile: args.job, config, onOutput: text => process.stderr.write(sanitiseText(text)),
+    const { graph, explanation, generated, bundleMillis, compileMillis } = await compileProject({
+      projectDirectory, jobFile: args.job, config, generated: flags.generated, onOutput: text => process.stderr.write(sanitiseText(text)),
     })
     const timing = { bundleMillis: Math.round(bundleMillis), compileMillis: Math.round(compileMillis) }
-    this.print(flags, { graph, ...(flags.timing ? { timing } : {}) }, () =>
-      `${sanitiseText(explanation.trimEnd())}${flags.timing ? `\n\nbundled in ${timing.bundleMillis} ms, built in ${timing.compileMillis} ms` : ''}`,
+    this.print(flags, { graph, ...(generated === undefined ? {} : { generated }), ...(flags.timing ? { timing } : {}) }, () =>
+      `${sanitiseText((generated ?? explanation).trimEnd())}${flags.timing ? `\n\nbundled in ${timing.bundleMillis} ms, built in ${timing.compileMillis} ms` : ''}`,
     )
   }
 }

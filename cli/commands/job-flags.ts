@@ -26,5 +26,7 @@ export const clusterFlags = {
 export const runFlags = {
   'from-savepoint': Flags.string({ char: 's', aliases: ['fromSavepoint'], summary: 'Go on from this savepoint or checkpoint.', helpGroup: 'JOB', helpValue: '<dir>' }),
   'allow-non-restored-state': Flags.boolean({ char: 'n', aliases: ['allowNonRestoredState'], summary: 'Drop state of the savepoint that no operator of the job claims.', helpGroup: 'JOB' }),
+  profile: Flags.boolean({ summary: 'Write a CPU profile of each slot, in which operators and your functions have their names, and say at the end where the time went.', helpGroup: 'OUTPUT' }),
+  'profile-dir': Flags.string({ summary: 'Where the profiles go; implies --profile. Default: .flink-ts/profiles/<job>-<time>.', helpGroup: 'OUTPUT', helpValue: '<dir>' }),
   ui: Flags.boolean({ summary: 'Live view; only where input and output are a terminal.', default: true, allowNo: true, helpGroup: 'OUTPUT' }),
 }

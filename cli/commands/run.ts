@@ -7,6 +7,7 @@ export class Run extends FlinkCommand {
   static readonly examples = [
     { command: '<%= config.bin %> run', description: 'The job of this project:' },
     { command: '<%= config.bin %> run src/job.ts -p 4 -D state.backend.type=hashmap -- --input data.csv', description: 'With settings, and an argument of the job:' },
+    { command: '<%= config.bin %> run --profile', description: 'Where does the time go?' },
     { command: '<%= config.bin %> run -s .flink-ts/savepoints/savepoint-1 -p 3', description: 'From a savepoint, at another parallelism:' },
   ]
   static readonly args = jobArgs

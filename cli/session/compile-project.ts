@@ -10,6 +10,9 @@ export interface CompileProjectOptions {
   /** As the user named it; undefined for the project's own. */
   readonly jobFile: string | undefined
   readonly config: JobConfig
+  /** A bundle in a shape that profiles understand. */
+  readonly profiled?: boolean
+  readonly generated?: boolean
   readonly signal?: AbortSignal
   /** What the module prints while it is evaluated. */
   readonly onOutput?: (text: string) => void
@@ -19,20 +22,22 @@ export interface CompiledProject {
   readonly graph: JobGraph
   /** The stages of the job as text. */
   readonly explanation: string
+  /** Where it was asked for: the code that would be generated. */
+  readonly generated?: string
   readonly bundleMillis: number
   readonly compileMillis: number
 }
 
 /** @throws {FlinkError} with the user's line where there is one; the reason of `signal` when aborted */
-export async function compileProject({ projectDirectory, jobFile: named, config, signal, onOutput }: CompileProjectOptions): Promise<CompiledProject> {
+export async function compileProject({ projectDirectory, jobFile: named, config, profiled, generated: wanted, signal, onOutput }: CompileProjectOptions): Promise<CompiledProject> {
   const jobFile = findJobFile(projectDirectory, named)
   const started = performance.now()
   const compiler = openCompiler()
   try {
-    const bundle = await bundleOnce({ projectDirectory, jobFile })
+    const bundle = await bundleOnce({ projectDirectory, jobFile, ...(profiled ? { profiled } : {}) })
     const bundled = performance.now()
-    const { graph, explanation } = await compiler.compile({ bundle, projectDirectory, jobFile, config, ...(signal === undefined ? {} : { signal }), ...(onOutput === undefined ? {} : { onOutput }) })
-    return { bundle, graph, explanation, bundleMillis: bundled - started, compileMillis: performance.now() - bundled }
+    const { graph, explanation, generated } = await compiler.compile({ bundle, projectDirectory, jobFile, config, generated: wanted === true, ...(signal === undefined ? {} : { signal }), ...(onOutput === undefined ? {} : { onOutput }) })
+    return { bundle, graph, explanation, ...(generated === undefined ? {} : { generated }), bundleMillis: bundled - started, compileMillis: performance.now() - bundled }
   } finally {
     compiler.close()
   }

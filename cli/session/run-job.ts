@@ -20,6 +20,7 @@ import type { CompiledProject } from './compile-project.ts'
 import { parseRunConfig, type RunConfig } from './job-config.ts'
 import { initialSession, sessionStep, type SessionCommand, type SessionEvent, type SessionResult, type Signal } from './run-machine.ts'
 import { openFace, type Face } from './face.ts'
+import type { Profiles } from './profiles.ts'
 
 export interface RunOptions {
   readonly projectDirectory: string
@@ -33,6 +34,8 @@ export interface RunOptions {
   readonly slots?: number | undefined
   readonly 'from-savepoint'?: string | undefined
   readonly 'allow-non-restored-state': boolean
+  readonly profile: boolean
+  readonly 'profile-dir'?: string | undefined
   readonly detached: boolean
   readonly json: boolean
   readonly ui: boolean
@@ -41,6 +44,8 @@ export interface RunOptions {
 
 /** How long a cluster may take to end in good order. */
 const stopGraceMillis = 2_000
+/** A slot that writes its profile takes longer to end. */
+const profilingGraceMillis = 15_000
 /** A job that was asked to cancel and has not ended after this is ended by force. */
 const cancelOverdueMillis = 15_000
 /** Work that takes longer says what it waits for. */
@@ -50,7 +55,8 @@ const patienceMillis = 2_000
 export async function runJob(options: RunOptions): Promise<void> {
   const config = parseRunConfig({ properties: options.properties, parallelism: options.parallelism, args: parseJobArguments(options.jobArguments) })
   const savepointPath = existingSavepoint(options)
-  const session = new RunSession(options, config, savepointPath)
+  const profiles = options.profile || options['profile-dir'] !== undefined ? new (await import('./profiles.ts')).Profiles(options.projectDirectory, options['profile-dir'], config.job.profiling) : undefined
+  const session = new RunSession(options, config, savepointPath, profiles)
   await session.run()
 }
 
@@ -70,14 +76,16 @@ class RunSession {
   readonly #abort = new AbortController()
   readonly #over = Promise.withResolvers<{ readonly force: boolean; readonly result: SessionResult }>()
   readonly #face: Face
+  readonly #profiles: Profiles | undefined
   #state = initialSession
   #cluster: LocalCluster | undefined
   #client: ClusterClient | undefined
   #project: CompiledProject | undefined
   #overdue: NodeJS.Timeout | undefined
 
-  constructor(options: RunOptions, config: RunConfig, savepointPath: string | undefined) {
+  constructor(options: RunOptions, config: RunConfig, savepointPath: string | undefined, profiles: Profiles | undefined) {
     this.#options = options
+    this.#profiles = profiles
     this.#config = config
     this.#savepointPath = savepointPath
     this.#face = openFace({
@@ -106,8 +114,9 @@ class RunSession {
     if (detached) process.off('exit', killCluster)
     if (detached) await this.#cluster?.stop(0)
     else if (force || this.#options.detached) this.#cluster?.kill()
-    else await this.#cluster?.stop(stopGraceMillis)
+    else await this.#cluster?.stop(this.#profiles === undefined ? stopGraceMillis : profilingGraceMillis)
     await this.#face.close()
+    if (!detached) this.#profiles?.tell(this.#options.json)
     if (result.error !== undefined) {
       const { tellError } = await import('../output/tell-error.ts')
       tellError(errorFromData(result.error), { json: this.#options.json, verbose: this.#options.verbose, projectDirectory: this.#options.projectDirectory })
@@ -166,7 +175,7 @@ class RunSession {
     const { projectDirectory, jobFile } = this.#options
     const { compileProject } = await import('./compile-project.ts')
     this.#project = await compileProject({
-      projectDirectory, jobFile, config: this.#config.job, signal: this.#abort.signal, onOutput: text => this.#face.output(text),
+      projectDirectory, jobFile, config: this.#config.job, profiled: this.#profiles !== undefined, signal: this.#abort.signal, onOutput: text => this.#face.output(text),
     })
     const needed = executionPlan(this.#project.graph).slots.length
     const { slots, taskmanagers } = this.#options
@@ -189,7 +198,7 @@ class RunSession {
       detached: this.#options.detached,
       passEnvironment,
       ...(memoryLimit === undefined ? {} : { memoryLimit }),
-      ...(cancelGraceMs === undefined ? {} : { cancelGraceMs }),
+      ...(cancelGraceMs !== undefined ? { cancelGraceMs } : this.#profiles === undefined ? {} : { cancelGraceMs: profilingGraceMillis }),
     })
     this.#cluster = cluster
     cluster.onProcessEvent(event => this.#onProcessEvent(event))
@@ -230,14 +239,15 @@ class RunSession {
   async #submit(): Promise<void> {
     const { graph, bundle } = this.#project!
     const jobId = await this.#connected().submit({
-      jobGraph: graph,
+      jobGraph: this.#profiles === undefined ? graph : this.#profiles.prepare(graph),
       bundlePath: bundle.path,
       projectDirectory: this.#options.projectDirectory,
       ...(this.#savepointPath === undefined ? {} : { savepointPath: this.#savepointPath, allowNonRestoredState: this.#options['allow-non-restored-state'] }),
     })
     removeOldBundles(this.#options.projectDirectory)
     if (this.#options.detached) {
-      process.stdout.write(this.#options.json ? `${toJsonLine({ schemaVersion: 1, jobId, name: graph.name, clusterId: this.#cluster!.clusterId })}\n` : `${jobId}\n`)
+      process.stdout.write(this.#options.json ? `${toJsonLine({ schemaVersion: 1, jobId, name: graph.name, clusterId: this.#cluster!.clusterId, ...(this.#profiles && { profiles: this.#profiles.directory }) })}\n` : `${jobId}\n`)
+      if (this.#profiles !== undefined) this.#face.say('info', `each slot writes its profile to ${this.#profiles.directory} when the job ends`)
       this.#over.resolve({ force: false, result: { exitCode: 0 } })
       return
     }
@@ -248,6 +258,7 @@ class RunSession {
 
   async #follow(): Promise<void> {
     for await (const event of this.#connected().events(this.#abort.signal)) {
+      this.#profiles?.hear(event)
       this.#face.show(event)
       this.#dispatch({ kind: 'runtime', event })
     }

@@ -50,6 +50,7 @@ interface Draft {
   readonly restart: RestartDraft
   readonly state: Mutable<JobConfig['state']>
   readonly exchange: Mutable<JobConfig['exchange']>
+  readonly profiling: Mutable<JobConfig['profiling']>
   autoWatermarkInterval: Millis
   chaining: boolean
   readonly args: JobConfig['args']
@@ -68,6 +69,7 @@ function draftOf(config: JobConfig): Draft {
     restart: { kind: config.restart.kind, fixed: { attempts: 1, delay: 1_000 }, exponential: { ...exponentialDefaults } },
     state: { ...config.state },
     exchange: { ...config.exchange },
+    profiling: { ...config.profiling },
   }
 }
 
@@ -81,7 +83,7 @@ interface Row extends ConfigKey {
 }
 
 function keyTable(): readonly Row[] {
-  const { checkpointing, state, exchange, autoWatermarkInterval, chaining, parallelism } = defaultJobConfig
+  const { checkpointing, state, exchange, profiling, autoWatermarkInterval, chaining, parallelism } = defaultJobConfig
   return [
     whole('parallelism.default', { from: 1, to: 32_768 }, String(parallelism), 'subtasks of operators that set no parallelism of their own', (n, draft) => (draft.parallelism = n)),
     whole('pipeline.max-parallelism', { from: -1, to: 32_768 }, '-1', 'key groups, the highest parallelism state can be spread to; -1 derives it', (n, draft) => {
@@ -126,6 +128,9 @@ function keyTable(): readonly Row[] {
     choice('exchange.handover', { reference: 'reference', bytes: 'bytes' } as const, exchange.handover, 'inside a slot: by reference, or encoded as between processes', (handover, draft) => (draft.exchange.handover = handover)),
     whole('exchange.credits', { from: 1, to: 1_024 }, String(exchange.credits), 'frames under way per channel', (n, draft) => (draft.exchange.credits = n)),
     choice('exchange.codec', { columnar: 'columnar', record: 'record' } as const, exchange.codec, 'frames of columns, or (to compare) one message per record', (codec, draft) => (draft.exchange.codec = codec)),
+
+    duration('profiling.interval', 1, formatDuration(profiling.interval), 'with `run --profile`: time between two samples', (ms, draft) => (draft.profiling.interval = ms)),
+    duration('profiling.duration-max', 1_000, formatDuration(profiling.maxDuration), 'with `run --profile`: a slot that runs longer is profiled no further', (ms, draft) => (draft.profiling.maxDuration = ms)),
   ]
 }
 

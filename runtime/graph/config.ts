@@ -13,6 +13,7 @@ export interface JobConfig {
   readonly restart: RestartConfig
   readonly state: StateConfig
   readonly exchange: ExchangeConfig
+  readonly profiling: ProfilingConfig
   /** `pipeline.auto-watermark-interval`, ms. */
   readonly autoWatermarkInterval: Millis
   readonly chaining: boolean
@@ -62,6 +63,16 @@ export interface ExchangeConfig {
   readonly codec: 'columnar' | 'record'
 }
 
+/** V8's CPU profile of each slot. */
+export interface ProfilingConfig {
+  /** Where the files go, absolute; undefined: no profiles. */
+  readonly directory: string | undefined
+  /** Between two samples. */
+  readonly interval: Millis
+  /** A slot that runs longer is profiled no further. */
+  readonly maxDuration: Millis
+}
+
 export const defaultJobConfig: JobConfig = {
   parallelism: 1,
   maxParallelism: undefined,
@@ -69,6 +80,7 @@ export const defaultJobConfig: JobConfig = {
   restart: { kind: 'exponential-delay', initial: 100, max: 60_000, multiplier: 1.5, jitter: 0.1, resetAfter: 3_600_000, attempts: undefined },
   state: { backend: 'lmdb', memoryLimit: 256 * 1024 * 1024 },
   exchange: { batchSize: 512, fusion: true, combining: true, handover: 'reference', objectReuse: false, bufferTimeout: 5, credits: 8, codec: 'columnar' },
+  profiling: { directory: undefined, interval: 1, maxDuration: 300_000 },
   autoWatermarkInterval: 200,
   chaining: true,
   args: {},

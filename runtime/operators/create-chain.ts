@@ -6,10 +6,11 @@ import { assert } from '../core/assert.ts'
 import type { Batch, CheckpointBarrier } from '../core/batch.ts'
 import { MIN_TIMESTAMP, type Timestamp } from '../core/time.ts'
 import type { PollResult } from '../api/connector.ts'
+import type { JobOperator } from '../graph/job-graph.ts'
 import type { OperatorTransformation } from '../graph/transformation.ts'
 import type { Chain, ChainContext, ChainMetrics, ChainSnapshot, ChainWatermarks, CreateChain } from './chain.ts'
-import { isRowWise, Segment } from './fusion/segment.ts'
-import { maxFusedOperators } from './fusion/generate.ts'
+import { planUnits, type PlannedUnit } from './fusion/plan-units.ts'
+import { Segment } from './fusion/segment.ts'
 import { KeyedProcessOperator } from './keyed-process.ts'
 import type { SnapshotRun, SnapshotSink } from './keyed-state.ts'
 import type { Operator, OperatorStats } from './operator.ts'
@@ -21,7 +22,13 @@ import { PunctuatedTimestamps } from './timestamps.ts'
 import { LocalWindowOperator } from './window/local-window.ts'
 import { WindowOperator } from './window/window-operator.ts'
 
-export const createChain: CreateChain = (context, watermarks) => new OperatorChain(context, watermarks)
+export const createChain: CreateChain = (context, watermarks) => new OperatorChain(context, watermarks, () => {})
+
+/** The same, for somebody who wants to see each thing that runs before it does (a profiler, which names it). */
+export const createObservedChain = (built: UnitBuilt): CreateChain => (context, watermarks) => new OperatorChain(context, watermarks, built)
+
+/** `members`: the job operators that this object runs; more than one for a segment. */
+export type UnitBuilt = (operator: Operator, members: readonly JobOperator[], transformations: readonly OperatorTransformation[]) => void
 
 /** One thing that runs: an operator, or a segment of several. */
 interface Unit {
@@ -44,9 +51,9 @@ class OperatorChain implements Chain {
   /** Raised while something runs in here; it stays up when that throws, and then `close` has nothing to add. */
   #running = false
 
-  constructor(context: ChainContext, watermarks: ChainWatermarks) {
+  constructor(context: ChainContext, watermarks: ChainWatermarks, built: UnitBuilt) {
     this.#context = context
-    const { units, outputs } = build(context, watermarks)
+    const { units, outputs } = build(context, watermarks, built)
     this.#units = units
     this.#outputs = outputs
     const read = new Set(context.operators.map(operator => operator.input?.operator))
@@ -202,11 +209,10 @@ function add(totals: { -readonly [K in keyof OperatorStats]-?: number }, stats: 
 }
 
 /** From the last operator to the head, because an operator's outputs need those who read them. */
-function build(context: ChainContext, watermarks: ChainWatermarks): { units: Unit[]; outputs: Outputs[] } {
+function build(context: ChainContext, watermarks: ChainWatermarks, built: UnitBuilt): { units: Unit[]; outputs: Outputs[] } {
   const { operators } = context
   const transformations = operators.map(operator => context.transformation(operator.transformation) as OperatorTransformation)
-  const next = fusedNext(context, transformations)
-  const absorbed = new Set(next)
+  const planned = new Map(planUnits(operators, transformations, index => context.output(index, undefined) !== undefined).map(unit => [unit.members[0], unit]))
   const units: Unit[] = []
   const outputs: Outputs[] = []
   /** What reads each operator inside the chain. A fused successor reads from inside its segment and is not here. */
@@ -221,36 +227,18 @@ function build(context: ChainContext, watermarks: ChainWatermarks): { units: Uni
       leaving: tag => context.output(index, tag),
       watermarks,
     })
-    if (absorbed.has(index)) continue
-    const operator = isRowWise(transformation) ? segmentFrom(index) : createOperator(context, job, transformation, outputs[index] as Outputs)
+    const unit = planned.get(index)
+    if (unit === undefined) continue
+    const operator = unit.rowWise ? segmentOf(unit) : createOperator(context, job, transformation, outputs[index] as Outputs)
+    built(operator, unit.members.map(member => operators[member] as JobOperator), unit.members.map(member => transformations[member] as OperatorTransformation))
     units.push({ operator, index })
     if (job.input !== undefined) (consumers[job.input.operator] as Consumer[]).push({ tag: job.input.tag, operator })
   }
   return { units: units.reverse(), outputs }
 
-  function segmentFrom(first: number): Segment {
-    const members = []
-    for (let index: number | undefined = first; index !== undefined; index = next[index]) {
-      members.push({ operator: operators[index] as (typeof operators)[number], transformation: transformations[index] as OperatorTransformation, outputs: outputs[index] as Outputs })
-    }
-    return new Segment(context, members)
+  function segmentOf({ members }: PlannedUnit): Segment {
+    return new Segment(context, members.map(index => ({ operator: operators[index] as JobOperator, transformation: transformations[index] as OperatorTransformation, outputs: outputs[index] as Outputs })))
   }
-}
-
-/** For each operator the one that continues it inside a segment: the only reader of its main output, and row-wise as it is. */
-function fusedNext(context: ChainContext, transformations: readonly OperatorTransformation[]): (number | undefined)[] {
-  const { operators } = context
-  const lengths = operators.map(() => 1)
-  return operators.map((_, index) => {
-    if (!isRowWise(transformations[index] as OperatorTransformation) || context.output(index, undefined) !== undefined) return undefined
-    const readers = operators.flatMap((operator, reader) => (operator.input?.operator === index && operator.input.tag === undefined ? [reader] : []))
-    const [reader] = readers
-    if (reader === undefined || readers.length > 1 || !isRowWise(transformations[reader] as OperatorTransformation)) return undefined
-    const length = (lengths[index] as number) + 1
-    if (length > maxFusedOperators) return undefined
-    lengths[reader] = length
-    return reader
-  })
 }
 
 function createOperator(context: ChainContext, job: ChainContext['operators'][number], transformation: OperatorTransformation, outputs: Outputs): Operator {

@@ -12,6 +12,7 @@ import { loadJobDefinition } from '../deploy/user-code.ts'
 import { executionPlan, withMaxParallelism } from '../graph/plan.ts'
 import { translate } from '../graph/translate.ts'
 import { DataPlane } from '../network/data-plane.ts'
+import type { CreateChain } from '../operators/chain.ts'
 import { createChain } from '../operators/create-chain.ts'
 import { userFrame } from '../operators/user-error.ts'
 import type { SlotDeployment, SlotMail, SlotReport } from '../protocol/slot.ts'
@@ -22,6 +23,7 @@ import { openRestored } from '../state/snapshot/restored-state.ts'
 import { nodeFiles } from '../deploy/node-files.ts'
 import { stateDirectoryOf, transferable, type FromSlotWorker, type SlotWorkerData, type ToSlotWorker } from './slot-messages.ts'
 import type { ReportLoad } from './slot-runner.ts'
+import type { SlotProfiler } from './profile/slot-profiler.ts'
 import { linksOf } from './slot-links.ts'
 import { captureUserOutput } from './user-output.ts'
 
@@ -32,10 +34,12 @@ export function runSlotWorker(data: SlotWorkerData, port: MessagePort): void {
   const post = (message: FromSlotWorker, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer)
   let deployment: SlotDeployment | undefined
   let run: SlotRun | undefined
+  let profiler: SlotProfiler | undefined
   const early: Exclude<ToSlotWorker, { kind: 'start' }>[] = []
 
   const output = captureUserOutput((stream, text) => post({ kind: 'log', stream, text }), () => run?.prefix ?? '')
   const ended = (error: ErrorData | undefined) => {
+    profiler?.finish()
     output.flush()
     post({ kind: 'ended', error })
   }
@@ -50,7 +54,7 @@ export function runSlotWorker(data: SlotWorkerData, port: MessagePort): void {
   port.on('message', (message: ToSlotWorker) => {
     if (message.kind === 'start') {
       deployment = message.deployment
-      SlotRun.open(data, message.deployment, port, ended).then(
+      open(message.deployment).then(
         opened => {
           run = opened
           for (const held of early.splice(0)) opened.receive(held)
@@ -66,6 +70,17 @@ export function runSlotWorker(data: SlotWorkerData, port: MessagePort): void {
       early.push(message)
     }
   })
+
+  async function open(deployed: SlotDeployment): Promise<SlotRun> {
+    const { profiling } = deployed.graph.config
+    if (profiling.directory !== undefined) {
+      const { SlotProfiler } = await import('./profile/slot-profiler.ts')
+      profiler = new SlotProfiler(profiling, deployed, data, text => post({ kind: 'log', stream: 'stderr', text }))
+      // User code may call `process.exit`.
+      process.once('exit', () => profiler?.finish())
+    }
+    return SlotRun.open(data, deployed, port, ended, profiler?.createChain ?? createChain)
+  }
 }
 
 class SlotRun {
@@ -81,18 +96,18 @@ class SlotRun {
   /** `closing`: the tasks are over, and what they sent is still on its way. */
   #state: 'running' | 'closing' | 'over' = 'running'
 
-  static async open(data: SlotWorkerData, deployment: SlotDeployment, port: MessagePort, ended: (error: ErrorData | undefined) => void): Promise<SlotRun> {
+  static async open(data: SlotWorkerData, deployment: SlotDeployment, port: MessagePort, ended: (error: ErrorData | undefined) => void, create: CreateChain): Promise<SlotRun> {
     // From here on stacks name the user's files. Our own files have no maps to load before that.
     setSourceMapsSupport(true, { nodeModules: false, generatedCode: false })
     const { graph: { config }, bundlePath } = deployment
     // A thread has modules of its own, so the address may be the same in all: Node keeps compiled code of each for ever.
     const definition = await loadJobDefinition(bundlePath, config.args)
-    return new SlotRun(data, deployment, definition, port, ended)
+    return new SlotRun(data, deployment, definition, port, ended, create)
   }
 
   private constructor(
     data: SlotWorkerData, deployment: SlotDeployment, definition: Awaited<ReturnType<typeof loadJobDefinition>>, port: MessagePort,
-    ended: (error: ErrorData | undefined) => void,
+    ended: (error: ErrorData | undefined) => void, create: CreateChain,
   ) {
     this.#port = port
     this.#ended = ended
@@ -110,7 +125,7 @@ class SlotRun {
       openRestored: (restore, subtask) => openRestored(nodeFiles, restore, subtask),
     }
     // The slot checks the hash of the graph before anything runs.
-    this.#slot = new Slot(host, definition, graph, plan, deployment, createChain)
+    this.#slot = new Slot(host, definition, graph, plan, deployment, create)
     this.#network = new DataPlane(
       { clusterId: data.clusterId, token: data.token, fence, jobId, slot, peers, links: linksOf(plan, slot) },
       {

@@ -155,12 +155,12 @@ test('a name cannot break out of the generated code', () => {
   const h = new ChainHarness({ steps: [{ ...plus(1), name }], openState })
   h.records([1, 1])
   expect(h.take()).toEqual(['2@1'])
-  const text = programText([{ kind: 'map', fn: v => v }], name)
+  const text = programText([{ kind: 'map', fn: (v: unknown) => v }], name)
   expect(text.split('\n').at(-1)).toMatch(/^\/\/# sourceURL=flink-ts-fused\/[\w%.!~*'()-]+$/)
 })
 
 test('the generated function reads as one loop', () => {
-  const text = programText([{ kind: 'filter', fn: () => true }, { kind: 'map', fn: v => v }], 'Filter -> Map')
+  const text = programText([{ kind: 'filter', fn: () => true }, { kind: 'map', fn: (v: unknown) => v }], 'Filter -> Map')
   expect(text).toMatchInlineSnapshot(`
     "'use strict'
     let at = -1

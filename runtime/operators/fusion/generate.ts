@@ -16,12 +16,11 @@
  * Each flatMap and process gets a collector class of its own, for the same reason. The text contains numbers and fixed
  * words only; the one string from outside, the name after `sourceURL`, goes through `JSON.stringify`.
  */
+import { assert } from '../../core/assert.ts'
 import { NO_TIMESTAMP } from '../../core/time.ts'
+import type { OperatorTransformation } from '../../graph/transformation.ts'
 import type { Output } from '../output.ts'
 import type { Fail, RowOperator, RowProgram } from './row-operator.ts'
-
-/** More operators than this in one function cost more in compilation than they save. */
-export const maxFusedOperators = 10
 
 /** `label` names the segment in stack traces and profiles. */
 export function generateProgram(rows: readonly RowOperator[], out: Output, fail: Fail, label: string): RowProgram {
@@ -35,8 +34,30 @@ export function generateProgram(rows: readonly RowOperator[], out: Output, fail:
   return create(rows, out, fail, NO_TIMESTAMP)
 }
 
-/** Exported for its test. */
-export function programText(rows: readonly RowOperator[], label: string): string {
+/** What the text depends on. */
+export interface RowShape {
+  readonly kind: RowOperator['kind']
+  /** Undefined only where a `timestamps` operator keeps those that are there. */
+  readonly fn: unknown
+}
+
+/** Of a transformation that is row-wise; `segment.ts` makes the operator itself. */
+export function rowShape(transformation: OperatorTransformation): RowShape {
+  switch (transformation.kind) {
+    case 'map':
+    case 'filter':
+    case 'flatMap':
+    case 'process':
+      return { kind: transformation.kind, fn: transformation.fn }
+    case 'timestamps':
+      return { kind: 'timestamps', fn: transformation.strategy.timestamp }
+    default:
+      assert(false, `${transformation.kind} is not row-wise`)
+  }
+}
+
+/** One statement, or several, a line: what a line does is done by the operator that the last `at = ` before its end names. */
+export function programText(rows: readonly RowShape[], label: string): string {
   const sites = rows.flatMap((row, at) => (row.kind === 'flatMap' || row.kind === 'process' ? [at] : []))
   // Without a site a record gives at most one record and everything stays in local variables of the loop.
   const local = sites.length === 0
@@ -62,10 +83,10 @@ export function programText(rows: readonly RowOperator[], label: string): string
 }
 
 /** The rows from `from` up to the first site or the end; `skip` leaves the record. */
-function rowsText(rows: readonly RowOperator[], from: number, skip: 'return' | 'continue', local: boolean): string[] {
+function rowsText(rows: readonly RowShape[], from: number, skip: 'return' | 'continue', local: boolean): string[] {
   const lines: string[] = []
   for (let at = from; at < rows.length; at++) {
-    const row = rows[at] as RowOperator
+    const row = rows[at] as RowShape
     switch (row.kind) {
       case 'map':
         lines.push(`at = ${at}; v = f${at}(v)`)

@@ -26,21 +26,6 @@ export interface SegmentMember {
   readonly outputs: Outputs
 }
 
-/** A `timestamps` operator with a generator of the user may emit a watermark in the middle of a batch: it stands alone (`timestamps.ts`). */
-export function isRowWise(transformation: OperatorTransformation): boolean {
-  switch (transformation.kind) {
-    case 'map':
-    case 'filter':
-    case 'flatMap':
-    case 'process':
-      return true
-    case 'timestamps':
-      return transformation.strategy.policy.kind !== 'custom'
-    default:
-      return false
-  }
-}
-
 export class Segment implements Operator {
   readonly #rows: readonly RowOperator[]
   readonly #outputs: readonly Outputs[]

@@ -170,7 +170,7 @@ test('law 7: the simulator and the tests run the classes of production; only wha
   const production = [
     'job-manager/job-manager.ts', 'job-manager/job-master/job-runner.ts', 'job-manager/job-master/job-master.ts', 'job-manager/checkpoint/checkpoint-coordinator.ts',
     'job-manager/checkpoint/snapshot-directory.ts', 'job-manager/coordinators/source-coordinator.ts', 'job-manager/dispatcher/job-store.ts', 'job-manager/resource-manager/resource-manager.ts',
-    'task-manager/task-manager.ts', 'task-manager/pending-snapshots.ts', 'slot/slot.ts', 'slot/task.ts', 'operators/create-chain.ts', 'state/open-keyed-state.ts', 'state/snapshot/restored-state.ts',
+    'task-manager/task-manager.ts', 'task-manager/pending-snapshots.ts', 'slot/slot.ts', 'slot/task.ts', 'operators/create-chain.ts', 'state/memory/paged-state.ts', 'state/snapshot/restored-state.ts',
     'codec/channel-codec.ts', 'graph/translate.ts',
   ]
   expect(production.filter(path => !simulated.has(`runtime/${path}`))).toEqual([])

@@ -27,7 +27,7 @@ export class ObjectNames {
   then(input: ByteReader): ObjectNames {
     const guess = this.#guess
     if (guess !== undefined && input.skipAscii(this.#guessedName)) return guess
-    return this.#step(input.string())
+    return this.with(input.string())
   }
 
   /** Reads the values: with the generated literal once it is worth it, undefined until then. */
@@ -39,7 +39,8 @@ export class ObjectNames {
     return this.#make(source)
   }
 
-  #step(name: string): ObjectNames {
+  /** One more name. */
+  with(name: string): ObjectNames {
     this.#next ??= new Map()
     let node = this.#next.get(name)
     if (node === undefined) {

@@ -38,6 +38,8 @@ const tag = {
   bare: 16,
   /** class number, bytes */
   typedArray: 17, arrayBuffer: 18, buffer: 19,
+  /** the text that the document repeats */
+  repeated: 20,
 } as const
 const shortString = 0x40
 const shortStringMax = 0x3f
@@ -53,19 +55,42 @@ const hasOwn = Object.hasOwn
 const objectPrototype = Object.prototype
 const arrayPrototype = Array.prototype
 
+/** The names of objects in many documents, so that none of them has to hold any: small documents are a third as large. It only grows. */
+export class SharedShapes {
+  readonly names: (readonly string[])[] = []
+  readonly read: ObjectNames[] = []
+
+  constructor(names: readonly (readonly string[])[] = []) {
+    for (const each of names) this.add(each)
+  }
+
+  add(names: readonly string[]): number {
+    let read = noNames()
+    for (const name of names) read = read.with(name)
+    this.read.push(read)
+    return this.names.push(names) - 1
+  }
+}
+
 export class ValueWriter {
   readonly out: ByteWriter
-  #shapes: string[][] = []
+  /** Text that takes one byte where it comes again. Who reads must know it. */
+  repeated: string | undefined = undefined
+  readonly #shared: SharedShapes | undefined
+  #shapes: (readonly string[])[] = []
   #ancestors: object[] = []
   #arrayChecked = false
 
-  constructor(out: ByteWriter) {
+  /** @param shared takes the names of objects; none is written. Who reads needs the same. */
+  constructor(out: ByteWriter, shared?: SharedShapes) {
     this.out = out
+    this.#shared = shared
+    if (shared !== undefined) this.#shapes = shared.names
   }
 
   /** Begins a new document; also after an error. */
   begin(): void {
-    if (this.#shapes.length > 0) this.#shapes = []
+    if (this.#shared === undefined && this.#shapes.length > 0) this.#shapes = []
     this.#ancestors.length = 0
     this.#arrayChecked = false
   }
@@ -116,6 +141,10 @@ export class ValueWriter {
 
   #string(value: string): void {
     const { out } = this
+    if (value === this.repeated) {
+      out.u8(tag.repeated)
+      return
+    }
     const { length } = value
     if (length <= shortStringMax) {
       out.ensure(length + 1)
@@ -177,6 +206,12 @@ export class ValueWriter {
     } else {
       refuseHidden(value, keys)
       const known = this.#shapes.length < maxShapes && keys.length <= maxShapeNames
+      if (known && this.#shared !== undefined) {
+        out.u8(tag.shaped)
+        out.varint(this.#shared.add(keys))
+        this.#values(value, keys)
+        return
+      }
       out.u8(known ? tag.newShape : tag.loose)
       out.varint(keys.length)
       if (!known) {
@@ -189,13 +224,17 @@ export class ValueWriter {
       this.#shapes.push(keys)
       for (const key of keys) out.string(key)
     }
+    this.#values(value, keys)
+  }
+
+  #values(value: PlainObject, keys: readonly string[]): void {
     for (let i = 0; i < keys.length; i++) this.write(value[keys[i] as string])
   }
 
   #shapeOf(keys: readonly string[]): number {
     const shapes = this.#shapes
     next: for (let s = 0; s < shapes.length; s++) {
-      const shape = shapes[s] as string[]
+      const shape = shapes[s] as readonly string[]
       if (shape.length !== keys.length) continue
       for (let i = 0; i < keys.length; i++) if (shape[i] !== keys[i]) continue next
       return s
@@ -264,11 +303,14 @@ function writeBigint(out: ByteWriter, value: bigint): void {
 
 export class ValueReader {
   readonly #in: ByteReader
-  #shapes: ObjectNames[] = []
+  readonly #shapes: ObjectNames[]
+  /** What `ValueWriter.repeated` was. */
+  repeated: string | undefined = undefined
   #depth = 0
 
-  constructor(input: ByteReader) {
+  constructor(input: ByteReader, shared?: SharedShapes) {
     this.#in = input
+    this.#shapes = shared === undefined ? [] : shared.read
   }
 
   /** @throws DecodeError */
@@ -308,6 +350,9 @@ export class ValueReader {
       case tag.arrayBuffer:
       case tag.buffer:
         return this.#binary(kind)
+      case tag.repeated:
+        if (this.repeated === undefined) throw new DecodeError(`nothing to repeat at ${input.position - 1}`)
+        return this.repeated
       default:
         return this.#container(kind)
     }

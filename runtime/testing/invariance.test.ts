@@ -1,6 +1,7 @@
 /**
  * Batching is invisible: random jobs over random streams give the same result at batch size 1, 2 and 512, fused or not,
- * windows in one phase or two, handed over by reference or by bytes, at any parallelism, and equal the reference interpreter.
+ * windows in one phase or two, handed over by reference or by bytes, at any parallelism, with any memory for state, and equal
+ * the reference interpreter.
  */
 import { describe, expect, test } from 'vitest'
 import flights from '../../fixtures/jobs/flights.ts'
@@ -27,11 +28,15 @@ const exchanges: readonly Partial<ExchangeConfig>[] = [1, 2, 512].flatMap(batchS
   ),
 )
 
+/** Bytes in a slot; what does not fit goes to its disk. undefined: all there is. */
+const stateMemories = [undefined, 1, 2_000]
+
 /** Runs a job once and compares every sink with the interpreter's. */
-async function compare(job: Job, sources: Readonly<Record<string, TestingSource<unknown>>>, exchange: Partial<ExchangeConfig>, parallelism: number, what: string): Promise<void> {
+async function compare(job: Job, sources: Readonly<Record<string, TestingSource<unknown>>>, exchange: Partial<ExchangeConfig>, memory: number | undefined, parallelism: number, what: string): Promise<void> {
   const definition = prepareJob(evaluateJob(job), sources, () => collectSink())
   const expected = interpret(definition)
-  const result = await runJob(job, { sources, parallelism, config: { exchange: { ...defaultJobConfig.exchange, ...exchange } } })
+  const state = memory === undefined ? {} : { state: { backend: 'lmdb', memoryLimit: memory } as const }
+  const result = await runJob(job, { sources, parallelism, config: { exchange: { ...defaultJobConfig.exchange, ...exchange }, ...state } })
   for (const node of definition.transformations) {
     if (node.kind !== 'sink') continue
     const sideOutput = keptSideOutput(node)
@@ -40,12 +45,12 @@ async function compare(job: Job, sources: Readonly<Record<string, TestingSource<
   }
 }
 
-async function check(seed: number, exchange: Partial<ExchangeConfig>, parallelism: number): Promise<void> {
+async function check(seed: number, exchange: Partial<ExchangeConfig>, memory: number | undefined, parallelism: number): Promise<void> {
   const random = randomJob(seed)
   try {
-    await compare(random.job, random.sources, exchange, parallelism, 'the result')
+    await compare(random.job, random.sources, exchange, memory, parallelism, 'the result')
   } catch (error) {
-    const what = `seed ${seed}: ${JSON.stringify(exchange)}, parallelism ${parallelism}: ${random.description}`
+    const what = `seed ${seed}: ${JSON.stringify(exchange)}, memory ${memory}, parallelism ${parallelism}: ${random.description}`
     throw new Error(`${what}\nAgain with: FLINK_TS_SEED=${seed} FLINK_TS_RANDOM_JOBS=1 npx vitest run runtime/testing/invariance.test.ts`, { cause: error })
   }
 }
@@ -53,19 +58,19 @@ async function check(seed: number, exchange: Partial<ExchangeConfig>, parallelis
 test(`${jobs} random jobs from seed ${firstSeed} on, each at one random setting`, { timeout: 600_000 }, async () => {
   for (let seed = firstSeed; seed < firstSeed + jobs; seed++) {
     const random = seededRandom(seed).fork('setting')
-    await check(seed, random.pick(exchanges), 1 + random.int(4))
+    await check(seed, random.pick(exchanges), random.pick(stateMemories), 1 + random.int(4))
   }
 })
 
 test.for([1, 3])('30 random jobs at every setting, parallelism %i', { timeout: 600_000 }, async parallelism => {
   for (let seed = firstSeed; seed < firstSeed + Math.min(30, jobs); seed++) {
-    for (const exchange of exchanges) await check(seed, exchange, parallelism)
+    for (const [i, exchange] of exchanges.entries()) await check(seed, exchange, stateMemories[(seed + i) % stateMemories.length], parallelism)
   }
 })
 
 /** It is there for comparison, so it must give the same as the columnar one. */
 test.for([[1, 1], [2, 2], [2, 512], [3, 7]] as const)('40 random jobs with the record codec, parallelism %i, batch size %i', async ([parallelism, batchSize]) => {
-  for (let seed = 5_001; seed <= 5_040; seed++) await check(seed, { codec: 'record', handover: 'bytes', batchSize }, parallelism)
+  for (let seed = 5_001; seed <= 5_040; seed++) await check(seed, { codec: 'record', handover: 'bytes', batchSize }, stateMemories[seed % stateMemories.length], parallelism)
 })
 
 const flight = (origin: string, minute: number, delay: number) => ({ origin, date: minute * 60_000, delay, distance: 100, destination: 'JFK' })
@@ -93,6 +98,8 @@ describe('the jobs of the fixtures at every setting', () => {
       [1, 2, 3],
     ],
   ])('%s', async ([name, job, sources, parallelisms]) => {
-    for (const parallelism of parallelisms) for (const exchange of exchanges) await compare(job, sources, exchange, parallelism, `${name}, ${JSON.stringify(exchange)}, parallelism ${parallelism}`)
+    for (const parallelism of parallelisms) for (const exchange of exchanges) {
+      for (const memory of stateMemories) await compare(job, sources, exchange, memory, parallelism, `${name}, ${JSON.stringify(exchange)}, memory ${memory}, parallelism ${parallelism}`)
+    }
   })
 })

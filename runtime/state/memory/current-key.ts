@@ -77,14 +77,15 @@ export class CurrentKey {
   }
 }
 
-/** Where a key lies among the pages of its key group: the bits that chose the key group are the last ones. */
+/** Where a key lies among the pages of its key group: the bits that chose the key group are the last ones. Bit 0 is free. */
 export function pageHash(key: unknown): number {
   return spreadKeyHash(key) << 1
 }
 
-/** Where a field of a map lies: first its key's bits, so that a key's fields are neighbours, then its own. */
+/** Where a field of a map lies: first its key's bits, so that a key's fields are neighbours, then its own. Bit 0 is free, as in every page hash. */
 export function fieldPageHash(keyHash32: number, field: unknown): number {
-  return (keyHash32 & 0xffff0000) | (spreadKeyHash(field) & 0xffff)
+  return (keyHash32 & keyOfField) | (spreadKeyHash(field) & 0xfffe)
 }
 /** Bits of a field's hash that are its key's. */
 export const keyBitsOfField = 16
+export const keyOfField = 0xffff0000 | 0

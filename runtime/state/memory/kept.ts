@@ -56,13 +56,12 @@ export class Kept {
     this.size++
   }
 
-  /** The entries of a value page as they were. */
+  /** The objects of a value page as they were. */
   valuesOf(page: Page): { readonly keys: unknown[]; readonly values: unknown[] } {
-    const now = page.entries as Entries
-    const canonical = now.keys()
-    const hashes = now.hashes()
+    const canonical = page.entries?.keys() ?? []
+    const hashes = page.entries?.hashes() ?? []
     const keysNow = keysOf(page)
-    const valuesNow = now.values()
+    const valuesNow = page.entries?.values() ?? []
     const keys: unknown[] = []
     const values: unknown[] = []
     for (let i = 0; i < canonical.length; i++) {
@@ -79,9 +78,9 @@ export class Kept {
     return { keys, values }
   }
 
-  /** The maps of a map page as they were. */
+  /** The objects of a map page as they were, by key. */
   mapsOf(page: Page): Entry[] {
-    const canonical = (page.entries as Entries).keys()
+    const canonical = page.entries?.keys() ?? []
     const maps: Entry[] = []
     const add = (key: unknown, now: Fields | undefined, before: ReadonlyMap<CanonicalKey, Before>) => {
       const fields: Fields = new Map()

@@ -9,12 +9,11 @@ import type { CanonicalKey } from '../../core/key-group.ts'
 import { fieldPageHash, keyBitsOfField, pageHash } from './current-key.ts'
 import { ownedKey } from './owned-key.ts'
 import type { Entries } from './entries.ts'
-import { Entry, pageOf, pagesBetween } from './page.ts'
+import { Entry, mapOverhead, pageOf, pagesBetween } from './page.ts'
 import type { Fields, Page, Root } from './page.ts'
+import { fieldsInOrder, holdsKey } from './packing.ts'
 import type { Table } from './table.ts'
 
-/** Heap bytes of a key's own hash map. */
-const mapOverhead = 250
 
 export class PagedMapTable implements MapTable {
   readonly #table: Table
@@ -33,7 +32,8 @@ export class PagedMapTable implements MapTable {
   }
 
   has(namespace: Namespace, field: unknown): boolean {
-    return this.#mapAt(namespace, field)?.has(canonicalKey(field)) ?? false
+    const canonicalField = canonicalKey(field)
+    return this.#mapAt(namespace, field)?.has(canonicalField) === true || this.#take(field, canonicalField) !== undefined
   }
 
   put(namespace: Namespace, field: unknown, value: unknown): void {
@@ -64,12 +64,12 @@ export class PagedMapTable implements MapTable {
     const { canonical, hash } = current
     for (const page of this.#pagesOfKey(namespace)) {
       if (page.dropped) return
-      const here = pager.peek(page)
-      const owner = here.entries?.get(canonical, hash) as Entry | undefined
-      if (owner === undefined) continue
-      this.#keepAll(here, canonical, owner)
-      // A copy: what is put or removed meanwhile may split the page.
-      for (const entry of [...(owner.value as Fields).values()]) yield [entry.key, entry.value]
+      const pack = pager.peek(page)
+      const owner = page.entries?.get(canonical, hash) as Entry | undefined
+      if (owner !== undefined) this.#keepAll(page, canonical, owner)
+      // A list of its own: what is put or removed meanwhile may split the page.
+      const fields = pack !== undefined ? fieldsInOrder(page, pack, canonical, hash) : owner !== undefined ? [...(owner.value as Fields).values()] : []
+      for (const entry of fields) yield [entry.key, entry.value]
     }
   }
 
@@ -78,7 +78,7 @@ export class PagedMapTable implements MapTable {
     current.resolve()
     const { canonical, hash } = current
     for (const page of this.#pagesOfKey(namespace)) {
-      if (page.count > 0 && this.#table.pager.open(page).find(canonical, hash) >= 0) return false
+      if (page.count > 0 && (this.#table.pager.open(page).find(canonical, hash) >= 0 || (page.pack !== undefined && holdsKey(page, page.pack, canonical, hash)))) return false
     }
     return true
   }
@@ -90,6 +90,7 @@ export class PagedMapTable implements MapTable {
     for (const page of [...this.#pagesOfKey(namespace)]) {
       if (page.dropped || page.count === 0) continue
       const entries = this.#table.pager.open(page)
+      this.#table.pager.takeKey(page, canonical, hash)
       const owner = entries.get(canonical, hash) as Entry | undefined
       if (owner === undefined) continue
       this.#keepAll(page, canonical, owner)
@@ -117,11 +118,21 @@ export class PagedMapTable implements MapTable {
   /** What is in a field, to be read or changed now; `#page` is its page. */
   #entryAt(namespace: Namespace, field: unknown): Entry | undefined {
     const canonicalField = canonicalKey(field)
-    const entry = this.#mapAt(namespace, field)?.get(canonicalField)
+    const entry = this.#mapAt(namespace, field)?.get(canonicalField) ?? this.#take(field, canonicalField)
     if (entry === undefined) return undefined
     const { pager, current } = this.#table
     const page = this.#page as Page
     if (pager.awaited(page)) pager.keepField(page, current.canonical, page.entries?.get(current.canonical, current.hash) as Entry, canonicalField, entry)
+    return entry
+  }
+
+  /** A field that is not among the objects of `#page`. */
+  #take(field: unknown, canonicalField: CanonicalKey): Entry | undefined {
+    const page = this.#page
+    if (page?.pack === undefined) return undefined
+    const { pager, current } = this.#table
+    const entry = pager.takeField(page, current.canonical, current.hash, canonicalField, fieldPageHash(current.hash, field))
+    if (entry !== undefined && this.#map === undefined) this.#serial = 0
     return entry
   }
 
@@ -140,6 +151,7 @@ export class PagedMapTable implements MapTable {
     if (this.#serial === current.serial && this.#namespace === namespace) return this.#map
     current.resolve()
     const root = this.#table.root(namespace, current.keyGroup)
+    this.#page = undefined
     if (root === undefined) return undefined
     const page = pageOf(root, fieldPageHash(current.hash, field))
     const map = fieldsIn(this.#table.pager.open(page), current.canonical, current.hash)

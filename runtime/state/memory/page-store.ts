@@ -1,6 +1,6 @@
 import type { Page } from './page.ts'
 
-/** Where pages go that do not fit into memory (`lmdb/`). Blobs are sections as `section.ts` writes them. */
+/** Where pages go that do not fit into memory (`lmdb/`). Blobs are packs (`pack.ts`). */
 export interface PageStore {
   /** Live bytes of all blobs. */
   readonly bytes: number

@@ -2,15 +2,23 @@
  * Where the entries of one (state, namespace, key group) lie: a page while they are few, a tree of directories over
  * pages when they are many (extendible hashing). A page holds all entries whose hash begins with its `depth` bits
  * `prefix`; it splits when it outgrows its table's page limit, so no hash map ever grows large enough for its rehash to
- * be felt. A page is the unit of eviction, of copy on access while a snapshot runs, and of a snapshot's section.
+ * be felt.
+ *
+ * An entry of a page lies in one of three places: among its objects (`entries`), where it is used; as bytes in its `pack`; or,
+ * with the whole page, in the store. It is taken out of the pack alone when it is used, and goes back with all objects of
+ * its page when memory is short (`pager.ts`). A page is the unit of packing, of the store and of a snapshot's section; what a
+ * running snapshot copies on access is the entry.
  *
  * A directory covers at most `maxDirectoryBits` bits and then nests: keys that share a long prefix (the fields of one
  * very large map) cost a few directories on their path and not one of 2^30 slots.
  */
 import type { CanonicalKey } from '../../core/key-group.ts'
 import { createCopier, type Copier } from '../../codec/copy.ts'
+import { SharedShapes } from '../../codec/value.ts'
 import type { Namespace } from '../../operators/keyed-state.ts'
 import { Entries } from './entries.ts'
+import type { Pack } from './pack.ts'
+import { Records } from './records.ts'
 
 /** A field and its value in a map; in a page of a map table also a key and its fields. */
 export class Entry {
@@ -24,20 +32,20 @@ export class Entry {
 
 /** The fields of one key. */
 export type Fields = Map<CanonicalKey, Entry>
+/** Heap bytes of such a map besides its fields. */
+export const mapOverhead = 250
 
 /** What pages know of their table. */
 export class TableInfo {
   readonly name: string
   readonly kind: TableKind
   readonly number: number
-  /** A page with more entries than this splits. Lowered where loaded pages are mostly used once (`pager.ts`). */
-  pageLimit = largestPage
   /** Running estimate of the heap bytes of an entry. */
   averageBytes = 160
-  /** Evictions of pages that had been loaded before, the entries in them, and the accesses that they had served. */
-  reloads = 0
-  reloadedEntries = 0
-  accesses = 0
+  /** Names of the objects in all packs. */
+  readonly shapes = new SharedShapes()
+  /** Entries on their way into a pack. */
+  readonly records: Records
   /** Of values, for a snapshot that is under way. */
   readonly copy: Copier
 
@@ -45,15 +53,17 @@ export class TableInfo {
     this.name = name
     this.kind = kind
     this.number = number
-    this.copy = createCopier({ what: `state "${name}"` })
+    const what = `state "${name}"`
+    this.records = new Records(what, this.shapes)
+    this.copy = createCopier({ what })
   }
 }
 
 let nextPageId = 0
 
 export type TableKind = 'value' | 'map'
+/** A page with more entries splits. */
 export const largestPage = 256
-export const smallestPage = 8
 
 export class Page {
   readonly kind = 'page'
@@ -65,14 +75,18 @@ export class Page {
   readonly depth: number
   /**
    * By key: the value itself in a value table (an object more per key would be a cache miss more per access), an `Entry`
-   * of `Fields` in a map table. undefined: only in the store.
+   * of `Fields` in a map table. undefined: none.
    */
   entries: Entries | undefined = new Entries()
-  /** Value tables: the keys that their canonical form does not give back (objects, escaped text). */
+  /** Value tables: the keys among them that their canonical form does not give back (objects, escaped text). */
   keys: Map<CanonicalKey, unknown> | undefined = undefined
-  /** Values held, evicted or not: keys of a value table, fields of a map table. */
+  /** Entries as bytes. undefined: none, or, if there are no objects either, all are in the store. */
+  pack: Pack | undefined = undefined
+  /** Values held, wherever: keys of a value table, fields of a map table. */
   count = 0
-  /** Estimated heap bytes of the entries, evicted or not. */
+  /** Of them, how many are objects. */
+  objects = 0
+  /** Estimated heap bytes of the objects. */
   bytes = 0
   /** The last snapshot that this page was written for, or that began before the page was made. */
   epoch: number
@@ -83,19 +97,16 @@ export class Page {
   /** Accesses; the clock compares it with `seen` for its second chance. */
   hits = 0
   seen = 0
-  /** `hits` when it was loaded; -1 if it was never evicted. */
-  loadedAt = -1
   /** No longer part of its table: cleared, or split. */
   dropped = false
   /** Splits above this count; raised where all hashes are equal and no split can help. */
-  splitAbove: number
+  splitAbove = largestPage
 
   constructor(root: Root, prefix: number, depth: number, epoch: number) {
     this.root = root
     this.prefix = prefix
     this.depth = depth
     this.epoch = epoch
-    this.splitAbove = root.table.pageLimit
   }
 }
 
@@ -138,22 +149,22 @@ export function pageOf(root: Root, hash: number): Page {
   return node
 }
 
-/** The entries of a value page, with their keys. */
+/** The keys of the objects of a value page, in the order of its `entries`. */
 export function keysOf(page: Page): unknown[] {
-  const keys = (page.entries as Entries).keys()
+  const keys = page.entries?.keys() ?? []
   return page.keys === undefined ? keys : keys.map(canonical => (page.keys?.has(canonical) ? page.keys.get(canonical) : canonical))
 }
 
-/** A new entry of a value page. `key` is state's own copy. */
+/** One more object of a value page. `key` is state's own copy. */
 export function insertValue(page: Page, entries: Entries, canonical: CanonicalKey, hash: number, key: unknown, value: unknown): void {
   entries.insert(canonical, hash, value)
   if (canonical !== key && key === key && key !== 0) (page.keys ??= new Map()).set(canonical, key)
 }
 
-/** The maps of a map page by key, as they are now. */
+/** The maps among the objects of a map page, as they are now. */
 export function mapsOf(page: Page): Entry[] {
   // A map table's pages hold nothing else.
-  return (page.entries as Entries).values() as Entry[]
+  return (page.entries?.values() ?? []) as Entry[]
 }
 
 /** Every page once, by ascending prefix. A page that splits meanwhile is not revisited. */

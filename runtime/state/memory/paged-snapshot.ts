@@ -84,7 +84,7 @@ export class PagedSnapshot implements SnapshotRun {
 
   #handOn({ table, keyGroup, sections, bytes }: Block): void {
     this.#waiting -= bytes
-    this.#sink.keyed(table.name, keyGroup, joinBlock(table.kind, sections))
+    this.#sink.keyed(table.name, keyGroup, joinBlock(table, sections))
   }
 
   #finish(): void {

@@ -1,27 +1,32 @@
 /**
- * Moves pages between memory, the store and a running snapshot. Every access to a page goes through `open`, which loads
- * what was evicted. While a snapshot runs and has not written the page yet (`awaited`), an entry is kept as it is before
- * it is changed or handed out (copy on access), so that a snapshot is of one instant although `get` hands out live
- * objects. What the snapshot still awaits is written before it is split, dropped or evicted, or when much of it is kept.
+ * Keeps the entries of all pages within the memory limit, in three places: as objects while they are used, packed into bytes
+ * (`pack.ts`) while they are not, and in the store when even that is too much.
  *
- * `maintain` evicts by the clock algorithm with a second chance until memory is within its limit again, in slices. A page
- * that is unchanged in the store is only dropped. Nothing is evicted in between, so a value stays live during a turn and
- * memory may exceed the limit by what one turn touches. While the store has too much to write, changed pages wait; if
- * memory runs away meanwhile, they are written before the call returns: the slot goes no faster than its disk.
+ * `open` and `take...` bring an entry to where it is used: its page is loaded if it is in the store, as bytes and whole, and it
+ * alone becomes objects. `maintain` goes the other way, by the clock algorithm with a second chance, in slices: it packs the
+ * objects of one page after the other until memory is within its limit again; when objects take little memory already, it
+ * moves packed pages to the store, and only drops them if they are there unchanged. Nothing moves in between, so a value
+ * stays live during a turn, and memory may exceed the limit by what one turn touches. While the store has too much to write,
+ * changed pages wait; if memory runs away meanwhile, they are written before the call returns: the slot goes no faster than
+ * its disk.
  *
- * Pages whose accesses have no locality are a bad bargain: a hundred entries are decoded for one hit and written back.
- * Where few entries of the pages that a table loads are used, its pages are split down to a few entries as they leave.
+ * While a snapshot runs and has not written the page yet (`awaited`), an entry is kept as it is before it is changed or handed
+ * out (copy on access), so that a snapshot is of one instant although `get` hands out live objects. What the snapshot still
+ * awaits is written when it is loaded, and before it is split, dropped, iterated over as objects or moved to the store, and
+ * when much of it is kept, or something of it and it is packed.
  */
 import { assert } from '../../core/assert.ts'
-import { pageHash, type CurrentKey } from './current-key.ts'
-import { Entries } from './entries.ts'
-import { Entry, insertValue, largestPage, Page, smallestPage } from './page.ts'
-import type { Fields } from './page.ts'
-import type { PageStore } from './page-store.ts'
-import { decodeMaps, decodeValues, encodeSection, encodeSectionBefore, readSection } from './section.ts'
-import { canonicalKey } from '../../core/key-group.ts'
+import { FlinkError } from '../../core/errors.ts'
 import type { CanonicalKey } from '../../core/key-group.ts'
+import type { CurrentKey } from './current-key.ts'
+import { Entries } from './entries.ts'
 import { Kept } from './kept.ts'
+import { Pack } from './pack.ts'
+import { packObjects, takeAll, takeField, takeKey, takeValue } from './packing.ts'
+import { largestPage, mapOverhead } from './page.ts'
+import type { Entry, Page } from './page.ts'
+import type { PageStore } from './page-store.ts'
+import { encodeSection } from './section.ts'
 import { splitPage } from './split.ts'
 
 /** Takes the section of a page as it was when the snapshot began. */
@@ -33,24 +38,33 @@ export interface PagerOptions {
   readonly current: CurrentKey
   /** Bytes. */
   readonly limit: number
-  /** undefined: everything stays in memory. */
+  /** undefined: everything stays in memory, as objects. */
   readonly store: PageStore | undefined
   /** ms, any origin; bounds the slices of `maintain`. */
   readonly clock: () => number
 }
 
 const sliceMs = 1
-/** When memory is this far above its limit, slices are longer, and at last as long as it takes. */
-const urgentAbove = 1.1
+/** Slices grow up to this where memory is so far above its limit; at last they take as long as it takes. */
 const urgentSliceMs = 10
+const urgentAbove = 1.1
 const runawayAbove = 1.5
-/** The bound of a slice where the clock stands still, as in the simulator. */
-const pagesPerSlice = 64
-const urgentPagesPerSlice = 1024
-/** Evictions of loaded pages after which a table's page limit is judged. */
-const localityWindow = 64
-/** Loading an entry and writing it back pays if one in so many is used. */
-const entriesPerAccess = 8
+/** What work costs, in visits of a page that is passed by: about 10 ns. */
+const costOfObject = 30
+const costOfPacking = 100
+const costOfMoving = 600
+/** The bound of a slice where the clock stands still, as in the simulator, and how often it is looked at. */
+const costOfSlice = 50_000
+const urgentCostOfSlice = 1_000_000
+const costBetweenLooks = 5_000
+/** Objects may take this part of the limit when packed pages have to leave memory. */
+const shareOfObjects = 1 / 8
+/** Pages of fewer entries go to the store at once: a pack would save nothing. */
+const smallestPack = 8
+/** Pages whose pack is larger split. */
+const largestPack = 64 * 1024
+/** Keys with equal hashes, which no split can part, are looked for among objects. */
+const crowded = 2 * largestPage
 /** A page of which the running snapshot keeps more than one entry in so many, and a few besides, is written: that bounds what is kept. */
 const entriesPerKept = 16
 const fewKept = 4
@@ -69,8 +83,12 @@ export class Pager {
   #running = 0
   /** Entries of pages that it awaits. */
   readonly #kept = new Map<Page, Kept>()
-  bytes = 0
+  /** Of all objects and of all packs. */
+  #objectBytes = 0
+  #packBytes = 0
+  /** In memory. */
   entries = 0
+  /** Pages that left memory, and that came back. */
   evictions = 0
   loads = 0
 
@@ -81,14 +99,70 @@ export class Pager {
     this.#clock = options.clock
   }
 
+  get bytes(): number {
+    return this.#objectBytes + this.#packBytes
+  }
+
   get bytesInStore(): number {
     return this.#store?.bytes ?? 0
   }
 
-  /** The entries of a page, to be read or changed now. */
+  /** The objects of a page, to be read or changed now. What is not among them may be in its pack. */
   open(page: Page): Entries {
     page.hits = (page.hits + 1) | 0
-    return page.entries ?? this.#load(page)
+    return page.entries ?? this.#makeEntries(page)
+  }
+
+  #makeEntries(page: Page): Entries {
+    if (page.pack === undefined) this.#load(page)
+    const entries = (page.entries = new Entries())
+    const { pack } = page
+    if (pack !== undefined && page.count > crowded) {
+      takeAll(page, pack, entries)
+      this.#took(page, pack, pack.count)
+    }
+    return entries
+  }
+
+  /** Takes an entry of a value page, which is open, out of its pack; false if it is not there. */
+  takeValue(page: Page, canonical: CanonicalKey, hash: number): boolean {
+    const { pack, entries } = page
+    if (pack === undefined || entries === undefined || !takeValue(page, pack, entries, canonical, hash)) return false
+    this.#took(page, pack, 1)
+    return true
+  }
+
+  /** Takes a field of a map page, which is open, out of its pack. `hash` is the key's own. */
+  takeField(page: Page, canonical: CanonicalKey, hash: number, canonicalField: CanonicalKey, fieldHash: number): Entry | undefined {
+    const { pack, entries } = page
+    if (pack === undefined || entries === undefined) return undefined
+    const keys = entries.size
+    const field = takeField(page, pack, entries, canonical, hash, canonicalField, fieldHash)
+    if (field !== undefined) this.#took(page, pack, 1, (entries.size - keys) * mapOverhead)
+    return field
+  }
+
+  /** Takes all fields of a key. */
+  takeKey(page: Page, canonical: CanonicalKey, hash: number): void {
+    const { pack, entries } = page
+    if (pack === undefined || entries === undefined) return
+    const before = pack.out
+    const keys = entries.size
+    takeKey(page, pack, entries, canonical, hash)
+    this.#took(page, pack, pack.out - before, (entries.size - keys) * mapOverhead)
+  }
+
+  /** `besides`: heap bytes that came with the entries. */
+  #took(page: Page, pack: Pack, entries: number, besides = 0): void {
+    page.objects += entries
+    this.changeBytes(page, entries * page.root.table.averageBytes + besides)
+    if (pack.out === pack.count) this.#setPack(page, undefined)
+  }
+
+  #setPack(page: Page, pack: Pack | undefined): void {
+    if (page.pack !== undefined) this.#packBytes -= page.pack.byteLength
+    if (pack !== undefined) this.#packBytes += pack.byteLength
+    page.pack = pack
   }
 
   /** The running snapshot has still to write the page: what is changed or handed out must be kept before. */
@@ -125,22 +199,21 @@ export class Pager {
 
   /** A new page came into being. */
   adopt(page: Page): void {
-    this.bytes += page.bytes
-    this.entries += page.count
+    this.#arrive(page)
     if (this.#store !== undefined) this.#resident.push(page)
   }
 
   /** The page is no longer part of its table; a snapshot that runs still gets it. */
   drop(page: Page): void {
     this.copy(page)
-    if (page.entries !== undefined) this.#forget(page)
+    if (inMemory(page)) this.#leave(page)
     if (page.stored > 0) this.#store?.remove(page)
     page.dropped = true
   }
 
   changeBytes(page: Page, by: number): void {
     page.bytes += by
-    this.bytes += by
+    this.#objectBytes += by
   }
 
   startSnapshot(target: CopyTarget): void {
@@ -158,98 +231,82 @@ export class Pager {
 
   /** Writes the page to the running snapshot, if that has still to be done. */
   copy(page: Page): void {
-    if (page.epoch >= this.#running || this.#snapshot === undefined) return
-    page.epoch = this.#running
-    const kept = this.#kept.get(page)
-    if (kept !== undefined) {
-      this.#kept.delete(page)
-      const section = encodeSectionBefore(page, kept)
-      if (section !== undefined) this.#snapshot.write(page, section)
-    } else if (page.count > 0) this.#snapshot.write(page, page.entries === undefined ? this.#read(page) : encodeSection(page))
+    if (this.awaited(page)) this.#write(page, inMemory(page) ? page.pack : this.#read(page))
   }
 
-  /**
-   * A page that is only going to be read: if it is evicted, a copy that takes no room in memory for longer than its reader
-   * needs, and that no snapshot awaits.
-   */
-  peek(page: Page): Page {
-    if (page.entries !== undefined) {
-      this.open(page)
-      return page
-    }
+  #write(page: Page, pack: Pack | undefined): void {
+    page.epoch = this.#running
+    const section = encodeSection(page, pack, this.#kept.get(page))
+    this.#kept.delete(page)
+    if (section !== undefined) this.#snapshot?.write(page, section)
+  }
+
+  /** What of a page is no object, only to be read: of a page in the store a copy that takes no room in memory for longer than its reader needs. */
+  peek(page: Page): Pack | undefined {
+    page.hits = (page.hits + 1) | 0
+    if (inMemory(page)) return page.pack
     this.loads++
-    const copy = new Page(page.root, page.prefix, page.depth, this.epoch)
-    fill(copy, this.#read(page))
-    return copy
+    return this.#read(page)
   }
 
   maintain(): void {
-    if (this.#store === undefined) return
-    this.#store.check()
-    if (this.bytes <= this.#limit) return
-    const urgent = this.bytes > this.#limit * urgentAbove
-    const runaway = this.bytes > this.#limit * runawayAbove
-    const end = this.#clock() + (runaway ? Infinity : urgent ? urgentSliceMs : sliceMs)
-    let left = runaway ? Infinity : urgent ? urgentPagesPerSlice : pagesPerSlice
     const store = this.#store
-    this.#sweep(page => {
-      const wait = page.dirty && !store.ready
-      if (wait && !urgent) return 'stop'
-      this.#evict(page, blob => (wait ? store.writeNow(page, blob) : store.write(page, blob)))
-      return --left > 0 && ((left & 7) !== 0 || this.#clock() < end) ? 'evicted' : 'last'
+    if (store === undefined) return
+    store.check()
+    if (this.bytes <= this.#limit) return
+    const urgency = Math.min((this.bytes / this.#limit - 1) / (urgentAbove - 1), 1)
+    const end = this.#clock() + sliceMs + (urgentSliceMs - sliceMs) * urgency
+    let left = costOfSlice + (urgentCostOfSlice - costOfSlice) * urgency
+    let untilLook = costBetweenLooks
+    this.#shrink(cost => {
+      left -= cost
+      untilLook -= cost
+      if (untilLook > 0) return true
+      untilLook = costBetweenLooks
+      return (left > 0 && this.#clock() < end) || this.bytes > this.#limit * runawayAbove
+    }, (page, blob) => {
+      if (store.ready) store.write(page, blob)
+      else if (urgency === 1) store.writeNow(page, blob)
+      else return false
+      return true
     })
   }
 
   /** During a restore: makes room at once, waiting for the disk. */
   makeRoom(): void {
-    if (this.#store === undefined || this.bytes <= this.#limit) return
     const store = this.#store
-    this.#sweep(page => {
-      this.#evict(page, blob => store.writeNow(page, blob))
-      return 'evicted'
+    if (store === undefined || this.bytes <= this.#limit) return
+    this.#shrink(() => true, (page, blob) => {
+      store.writeNow(page, blob)
+      return true
     })
   }
 
-  #load(page: Page): Entries {
-    const blob = this.#read(page)
-    if (page.epoch < this.#running) {
-      page.epoch = this.#running
-      this.#snapshot?.write(page, blob)
-    }
-    const entries = fill(page, blob)
-    page.loadedAt = page.hits - 1
-    page.dirty = false
-    this.loads++
-    this.adopt(page)
-    return entries
-  }
-
-  #read(page: Page): Uint8Array {
-    assert(this.#store !== undefined && page.stored > 0, 'an evicted page is in no store')
-    return this.#store.read(page)
-  }
-
-  /** Passes pages that had no access since the hand came by last to `evict` until memory is within its limit or it says so. */
-  #sweep(evict: (page: Page) => 'evicted' | 'last' | 'stop'): void {
-    // Twice round: the first may find a second chance everywhere.
-    for (let steps = this.#resident.length * 2; steps > 0 && this.bytes > this.#limit && this.#resident.length > 0; steps--) {
+  /**
+   * Packs and moves pages that had no access since the hand came by last until memory is within its limit, `goOn` says that
+   * it cost enough, or `write` that the store takes no more.
+   */
+  #shrink(goOn: (cost: number) => boolean, write: (page: Page, blob: Uint8Array) => boolean): void {
+    // Round after round: a second chance, then its objects, then its pack.
+    for (let steps = this.#resident.length * 4; steps > 0 && this.bytes > this.#limit && this.#resident.length > 0; steps--) {
       if (this.#hand >= this.#resident.length) this.#hand = 0
       const page = this.#resident[this.#hand] as Page
-      if (page.dropped || page.entries === undefined) {
-        this.#removeAtHand()
-      } else if (page.hits !== page.seen) {
+      let cost = 1
+      if (page.dropped || !inMemory(page)) this.#removeAtHand()
+      else if (page.hits !== page.seen) {
         page.seen = page.hits
         this.#hand++
-      } else if (page.count > page.root.table.pageLimit * 2 && page.splitAbove <= largestPage) {
-        this.#removeAtHand()
-        // The halves come to the end of the ring; they go when the hand finds them.
-        splitPage(page, this)
+      } else if (page.count >= smallestPack && this.#objectBytes > this.#limit * shareOfObjects) {
+        cost += page.entries === undefined ? 0 : costOfPacking + page.objects * costOfObject
+        if (page.entries !== undefined) this.#pack(page)
+        this.#hand++
       } else {
-        const outcome = evict(page)
-        if (outcome === 'stop') break
-        this.#removeAtHand()
-        if (outcome === 'last') break
+        cost += costOfMoving + page.objects * costOfObject
+        if (this.#move(page, write)) this.#removeAtHand()
+        else if (this.#objectBytes <= this.#limit * shareOfObjects) break
+        else this.#hand++
       }
+      if (!goOn(cost)) break
     }
     this.#current.serial++
   }
@@ -259,55 +316,59 @@ export class Pager {
     if (this.#hand < this.#resident.length) this.#resident[this.#hand] = last
   }
 
-  #evict(page: Page, write: (blob: Uint8Array) => void): void {
+  #pack(page: Page): void {
     if (this.#kept.has(page)) this.copy(page)
-    if (page.dirty || page.stored === 0) {
-      const blob = encodeSection(page)
-      if (page.epoch < this.#running) {
-        page.epoch = this.#running
-        this.#snapshot?.write(page, blob)
-      }
-      write(blob)
-      page.dirty = false
-    } else this.copy(page)
-    this.#forget(page)
-    page.entries = undefined
-    page.keys = undefined
-    this.evictions++
-    if (page.loadedAt >= 0) observeLocality(page, page.hits - page.loadedAt)
+    this.#leave(page)
+    packObjects(page)
+    this.#arrive(page)
+    if (page.pack !== undefined && page.pack.byteLength > largestPack && page.count > 1 && page.splitAbove <= largestPage) splitPage(page, this)
   }
 
-  #forget(page: Page): void {
-    this.bytes -= page.bytes
+  /** To the store; false if that takes it not. */
+  #move(page: Page, write: (page: Page, blob: Uint8Array) => boolean): boolean {
+    if (page.entries !== undefined) this.#pack(page)
+    // Too large, it was split: the hand finds the halves at the end of the ring.
+    if (page.dropped) return true
+    const { pack } = page
+    assert(pack !== undefined, 'a page that is not in memory is moved to the store')
+    if ((page.dirty || page.stored === 0) && !write(page, pack.toBlob())) return false
+    page.dirty = false
+    this.copy(page)
+    this.#leave(page)
+    page.pack = undefined
+    this.evictions++
+    return true
+  }
+
+  #load(page: Page): void {
+    page.pack = this.#read(page)
+    page.dirty = false
+    this.loads++
+    this.copy(page)
+    this.adopt(page)
+  }
+
+  #read(page: Page): Pack {
+    assert(this.#store !== undefined && page.stored > 0, 'a page that is not in memory is in no store')
+    const pack = Pack.fromBlob(this.#store.read(page))
+    if (pack === undefined) throw new FlinkError('STORAGE_FAILED', `state "${page.root.table.name}": what was read back from disk is damaged`)
+    return pack
+  }
+
+  #arrive(page: Page): void {
+    this.#objectBytes += page.bytes
+    this.#packBytes += page.pack?.byteLength ?? 0
+    this.entries += page.count
+  }
+
+  #leave(page: Page): void {
+    this.#objectBytes -= page.bytes
+    this.#packBytes -= page.pack?.byteLength ?? 0
     this.entries -= page.count
   }
 }
 
-function observeLocality(page: Page, accesses: number): void {
-  const { table } = page.root
-  table.reloads++
-  table.reloadedEntries += page.count
-  table.accesses += accesses
-  if (table.reloads < localityWindow) return
-  if (table.accesses * entriesPerAccess < table.reloadedEntries) table.pageLimit = Math.max(smallestPage, table.pageLimit >> 2)
-  else if (table.accesses > table.reloadedEntries) table.pageLimit = Math.min(largestPage, table.pageLimit << 1)
-  table.reloads = table.reloadedEntries = table.accesses = 0
-}
-
-/** Gives a page the entries of its blob. */
-function fill(page: Page, blob: Uint8Array): Entries {
-  const { section } = readSection(blob, 0, `state "${page.root.table.name}"`)
-  const entries = new Entries()
-  page.entries = entries
-  if (page.root.table.kind === 'value') {
-    const { keys, values } = decodeValues(section)
-    for (let i = 0; i < keys.length; i++) insertValue(page, entries, canonicalKey(keys[i]), pageHash(keys[i]), keys[i], values[i])
-    return entries
-  }
-  for (const { key, fields, values } of decodeMaps(section)) {
-    const map: Fields = new Map()
-    for (let i = 0; i < fields.length; i++) map.set(canonicalKey(fields[i]), new Entry(fields[i], values[i]))
-    entries.insert(canonicalKey(key), pageHash(key), new Entry(key, map))
-  }
-  return entries
+/** Objects or bytes; of a page without either all is in the store. */
+function inMemory(page: Page): boolean {
+  return page.entries !== undefined || page.pack !== undefined
 }

@@ -1,31 +1,39 @@
 /**
- * Pages as bytes. A *section* is one page: what LMDB holds of an evicted page and what a snapshot holds of it are the
- * same bytes, so an evicted page is snapshotted without being decoded. A *block* is what a snapshot writes per (state,
- * key group): a header and any number of sections.
+ * Pages as a snapshot holds them. A *section* is one page, a *block* what is written per (state, key group): a header and any
+ * number of sections. What a page has in its pack is copied as it is, without being decoded; such sections share the names of
+ * objects, which stand in front of the block.
  *
- *   block    u8 format version | u8 kind (0 values, 1 maps) | section...
+ *   block    u8 format version (1) | u8 kind (0 values, 1 maps) | section...
+ *            u8 format version (2) | u8 kind | u32 length | value([[name of a property, ...], ...]) | section...
  *   section  f64 namespace | u32 count | u32 body length | u32 crc32 of the body | u32 encoding | body
  *   body     in columns (0)  values: entries(key, value)
  *                            maps:   u32 length | entries(key, how many fields) | entries(field, value)
  *            plain (1)       values: value([key, value, key, value, ...])
  *                            maps:   value([key, [field, value, ...], ...])
+ *            packed (2)      record... (`pack.ts`), only in a block of version 2
  *
  * Numbers are little endian; `entries` is the codec's entry encoding, `value` that of one value. Columns cost about 10 us
  * whatever is in them, so a page of a few entries is written plainly.
  */
 import { FlinkError } from '../../core/errors.ts'
-import { assert } from '../../core/assert.ts'
 import type { Namespace } from '../../operators/keyed-state.ts'
 import { crc32 } from '../../codec/checksum.ts'
+import { SharedShapes } from '../../codec/value.ts'
 import { decodeEntries, decodeValue, encodeEntries, encodeValue } from '../../codec/value-codec.ts'
 import type { Kept } from './kept.ts'
 import { keysOf, mapsOf } from './page.ts'
-import type { Entry, Fields, Page, Root, TableKind } from './page.ts'
+import type { Entry, Fields, Page, Root, TableInfo, TableKind } from './page.ts'
+import type { Pack } from './pack.ts'
+import { addMaps, addValues } from './packing.ts'
+import { bodiesIn } from './records.ts'
+import type { Records } from './records.ts'
 
 const blockVersion = 1
+const blockVersionWithNames = 2
 const sectionHeader = 24
 const columns = 0
 const plain = 1
+const packed = 2
 /** Up to so many entries a section is plain. */
 const fewEntries = 16
 const kindCodes = { value: 0, map: 1 } as const
@@ -36,24 +44,31 @@ export interface Section {
   readonly count: number
   readonly encoding: number
   readonly body: Uint8Array
+  /** Names of the objects in a packed body. */
+  readonly shapes: SharedShapes
 }
 
-export function encodeSection(page: Page): Uint8Array {
-  assert(page.entries !== undefined, 'an evicted page is encoded')
-  return page.root.table.kind === 'value' ? valueSection(page.root, keysOf(page), page.entries.values()) : mapSection(page.root, page.count, mapsOf(page))
-}
-
-/** The page as it was before what is kept was touched; undefined if it was empty. */
-export function encodeSectionBefore(page: Page, kept: Kept): Uint8Array | undefined {
-  assert(page.entries !== undefined, 'an evicted page is encoded')
+/** A page, of which `pack` is what is not among its objects: its own or one that was read from the store. `kept`: as it was before that was touched. undefined: it is or was empty. */
+export function encodeSection(page: Page, pack: Pack | undefined, kept: Kept | undefined): Uint8Array | undefined {
   if (page.root.table.kind === 'value') {
-    const { keys, values } = kept.valuesOf(page)
+    const { keys, values } = kept?.valuesOf(page) ?? { keys: keysOf(page), values: page.entries?.values() ?? [] }
+    if (pack !== undefined) return packedSection(page.root, pack, records => addValues(records, keys, values))
     return keys.length === 0 ? undefined : valueSection(page.root, keys, values)
   }
-  const maps = kept.mapsOf(page)
+  const maps = kept?.mapsOf(page) ?? mapsOf(page)
+  if (pack !== undefined) return packedSection(page.root, pack, records => addMaps(records, maps))
   let count = 0
   for (const { value } of maps) count += (value as Fields).size
   return count === 0 ? undefined : mapSection(page.root, count, maps)
+}
+
+/** What is in the pack, with the objects. */
+function packedSection({ namespace, table }: Root, pack: Pack, addObjects: (records: Records) => void): Uint8Array | undefined {
+  const records = table.records.clear()
+  addObjects(records)
+  const count = pack.count - pack.out + records.count
+  if (count === 0) return undefined
+  return finish(pack.recordsWith(records, sectionHeader), namespace, count, packed)
 }
 
 function valueSection({ namespace, table }: Root, keys: readonly unknown[], values: readonly unknown[]): Uint8Array {
@@ -106,22 +121,37 @@ function section(namespace: Namespace, count: number, encoding: number, parts: r
     bytes.set(part, at)
     at += part.length
   }
+  return finish(bytes, namespace, count, encoding)
+}
+
+/** Writes the header before a body. */
+function finish(bytes: Uint8Array<ArrayBuffer>, namespace: Namespace, count: number, encoding: number): Uint8Array {
   const view = new DataView(bytes.buffer)
   view.setFloat64(0, namespace, true)
   view.setUint32(8, count, true)
-  view.setUint32(12, length - sectionHeader, true)
+  view.setUint32(12, bytes.length - sectionHeader, true)
   view.setUint32(16, crc32(bytes.subarray(sectionHeader)), true)
   view.setUint32(20, encoding, true)
   return bytes
 }
 
 /** The keys and values of a value section. */
-export function decodeValues({ encoding, body }: Section): { readonly keys: readonly unknown[]; readonly values: readonly unknown[] } {
+export function decodeValues({ encoding, body, shapes }: Section): { readonly keys: readonly unknown[]; readonly values: readonly unknown[] } {
+  if (encoding === packed) {
+    const keys: unknown[] = []
+    const values: unknown[] = []
+    for (const record of bodiesIn(body, shapes)) {
+      keys.push(record.key)
+      values.push(record.next())
+    }
+    return { keys, values }
+  }
   return encoding === plain ? pairs(decodeValue(body) as unknown[]) : decodeEntries(body)
 }
 
-/** The keys of a map section, and the fields and values of each. */
-export function decodeMaps({ encoding, body }: Section): { readonly key: unknown; readonly fields: readonly unknown[]; readonly values: readonly unknown[] }[] {
+/** The keys of a map section, and the fields and values of each; a key may come again. */
+export function decodeMaps({ encoding, body, shapes }: Section): { readonly key: unknown; readonly fields: readonly unknown[]; readonly values: readonly unknown[] }[] {
+  if (encoding === packed) return bodiesIn(body, shapes).map(record => ({ key: record.key, fields: [record.next()], values: [record.next()] }))
   if (encoding === plain) {
     const { keys, values } = pairs(decodeValue(body) as unknown[])
     return keys.map((key, i) => {
@@ -150,8 +180,7 @@ function pairs(flat: readonly unknown[]): { keys: unknown[]; values: unknown[] }
   return { keys, values }
 }
 
-/** Reads back one section, for example from LMDB, which does not notice a flipped bit by itself. */
-export function readSection(bytes: Uint8Array, at: number, where: string): { readonly section: Section; readonly next: number } {
+function readSection(bytes: Uint8Array, at: number, where: string, shapes: SharedShapes): { readonly section: Section; readonly next: number } {
   if (at + sectionHeader > bytes.length) throw damaged(where, 'a section is cut off')
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const next = at + sectionHeader + view.getUint32(at + 12, true)
@@ -159,17 +188,24 @@ export function readSection(bytes: Uint8Array, at: number, where: string): { rea
   const body = bytes.subarray(at + sectionHeader, next)
   if (crc32(body) !== view.getUint32(at + 16, true)) throw damaged(where, 'the checksum of a section does not match')
   const encoding = view.getUint32(at + 20, true)
-  if (encoding !== columns && encoding !== plain) throw damaged(where, `a section has unknown encoding ${encoding}`)
-  return { section: { namespace: view.getFloat64(at, true), count: view.getUint32(at + 8, true), encoding, body }, next }
+  if (encoding !== columns && encoding !== plain && encoding !== packed) throw damaged(where, `a section has unknown encoding ${encoding}`)
+  return { section: { namespace: view.getFloat64(at, true), count: view.getUint32(at + 8, true), encoding, body, shapes }, next }
 }
 
-export function joinBlock(kind: TableKind, sections: readonly Uint8Array[]): Uint8Array {
-  let length = 2
+export function joinBlock({ kind, shapes, name }: TableInfo, sections: readonly Uint8Array[]): Uint8Array {
+  const packs = sections.some(part => new DataView(part.buffer, part.byteOffset).getUint32(20, true) === packed)
+  const names = packs ? encodeValue(shapes.names, `state "${name}"`) : undefined
+  let length = 2 + (names === undefined ? 0 : 4 + names.length)
   for (const part of sections) length += part.length
   const bytes = new Uint8Array(length)
-  bytes[0] = blockVersion
+  bytes[0] = packs ? blockVersionWithNames : blockVersion
   bytes[1] = kindCodes[kind]
   let at = 2
+  if (names !== undefined) {
+    new DataView(bytes.buffer).setUint32(2, names.length, true)
+    bytes.set(names, 6)
+    at = 6 + names.length
+  }
   for (const part of sections) {
     bytes.set(part, at)
     at += part.length
@@ -185,16 +221,20 @@ export interface Block {
 export function readBlock(bytes: Uint8Array, state: string): Block {
   const where = `state "${state}"`
   if (bytes.length < 2) throw damaged(where, 'a block is empty')
-  if (bytes[0] !== blockVersion) throw new FlinkError('SNAPSHOT_VERSION', `${where}: block version ${bytes[0]} is not known`)
+  if (bytes[0] !== blockVersion && bytes[0] !== blockVersionWithNames) throw new FlinkError('SNAPSHOT_VERSION', `${where}: block version ${bytes[0]} is not known`)
   const kind = bytes[1] === kindCodes.value ? 'value' : bytes[1] === kindCodes.map ? 'map' : undefined
   if (kind === undefined) throw damaged(where, `a block is of unknown kind ${bytes[1]}`)
-  return { kind, sections: sectionsOf(bytes, where) }
+  if (bytes[0] === blockVersion) return { kind, sections: sectionsOf(bytes, 2, where, new SharedShapes()) }
+  if (bytes.length < 6) throw damaged(where, 'the names of a block are cut off')
+  const end = 6 + new DataView(bytes.buffer, bytes.byteOffset).getUint32(2, true)
+  if (end > bytes.length) throw damaged(where, 'the names of a block are cut off')
+  return { kind, sections: sectionsOf(bytes, end, where, new SharedShapes(decodeValue(bytes.subarray(6, end)) as string[][])) }
 }
 
-function* sectionsOf(bytes: Uint8Array, where: string): Iterable<Section> {
-  let at = 2
+function* sectionsOf(bytes: Uint8Array, start: number, where: string, shapes: SharedShapes): Iterable<Section> {
+  let at = start
   while (at < bytes.length) {
-    const { section, next } = readSection(bytes, at, where)
+    const { section, next } = readSection(bytes, at, where, shapes)
     yield section
     at = next
   }

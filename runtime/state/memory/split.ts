@@ -2,9 +2,9 @@
 import { canonicalKey } from '../../core/key-group.ts'
 import type { CanonicalKey } from '../../core/key-group.ts'
 import { fieldPageHash } from './current-key.ts'
-import type { Entries } from './entries.ts'
 import { Entry, insertValue, keysOf, mapsOf, Page, replaceWithHalves } from './page.ts'
 import type { Fields } from './page.ts'
+import type { Pack } from './pack.ts'
 
 /** What becomes of the parts; the pager. */
 export interface PageOwner {
@@ -16,11 +16,11 @@ export interface PageOwner {
 
 const hashBits = 32
 
-/** The page must be in memory. */
+/** The page must be in memory: its objects, its pack or both. */
 export function splitPage(page: Page, owner: PageOwner): void {
-  const entries = page.entries as Entries
+  const { entries, pack } = page
   const hashes = hashesOf(page)
-  if (page.depth === hashBits || !differ(hashes)) {
+  if (page.depth === hashBits || !differ(hashes, pack)) {
     page.splitAbove = page.count * 2
     return
   }
@@ -30,15 +30,26 @@ export function splitPage(page: Page, owner: PageOwner): void {
   const low = new Page(root, page.prefix, page.depth + 1, page.epoch)
   const high = new Page(root, page.prefix | (1 << (hashBits - 1 - page.depth)), page.depth + 1, page.epoch)
   let at = 0
-  if (root.table.kind === 'value') {
+  if (pack !== undefined) {
+    const packs = pack.split(1 << (hashBits - 1 - page.depth))
+    low.count = packs.low.count
+    high.count = packs.high.count
+    if (low.count > 0) low.pack = packs.low
+    if (high.count > 0) high.pack = packs.high
+  }
+  if (entries === undefined) {
+    if (low.pack !== undefined) low.entries = undefined
+    if (high.pack !== undefined) high.entries = undefined
+  } else if (root.table.kind === 'value') {
     const canonical = entries.keys()
     const keys = keysOf(page)
     const values = entries.values()
     for (; at < keys.length; at++) {
       const hash = hashes[at] as number
       const half = sideOf(hash)
-      insertValue(half, half.entries as Entries, canonical[at] as CanonicalKey, hash, keys[at], values[at])
+      insertValue(half, half.entries ?? entries, canonical[at] as CanonicalKey, hash, keys[at], values[at])
       half.count++
+      half.objects++
     }
   } else {
     const canonical = entries.keys()
@@ -47,7 +58,7 @@ export function splitPage(page: Page, owner: PageOwner): void {
       for (const field of (entry.value as Fields).values()) putField(sideOf(hashes[at++] as number), canonical[i] as CanonicalKey, ownHashes[i] as number, entry, field)
     })
   }
-  low.bytes = (page.bytes * low.count) / page.count
+  low.bytes = page.objects === 0 ? 0 : (page.bytes * low.objects) / page.objects
   high.bytes = page.bytes - low.bytes
   low.hits = low.seen = high.hits = high.seen = page.hits
   replaceWithHalves(page, low, high)
@@ -70,10 +81,12 @@ function putField(page: Page, canonical: CanonicalKey, hash: number, owner: Entr
   }
   ;(entry.value as Fields).set(canonicalKey(field.key), field)
   page.count++
+  page.objects++
 }
 
+/** Of its objects. */
 function hashesOf(page: Page): number[] {
-  const own = (page.entries as Entries).hashes()
+  const own = page.entries?.hashes() ?? []
   if (page.root.table.kind === 'value') return own
   const hashes: number[] = []
   for (const [i, entry] of mapsOf(page).entries()) {
@@ -83,6 +96,9 @@ function hashesOf(page: Page): number[] {
   return hashes
 }
 
-function differ(hashes: readonly number[]): boolean {
-  return hashes.some(hash => hash !== hashes[0])
+function differ(hashes: readonly number[], pack: Pack | undefined): boolean {
+  const first = hashes[0] ?? pack?.hashAt(0)
+  if (hashes.some(hash => hash !== first)) return true
+  for (let row = 0; row < (pack?.count ?? 0); row++) if (pack?.hashAt(row) !== first) return true
+  return false
 }

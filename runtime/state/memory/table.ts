@@ -85,6 +85,7 @@ export class Table {
   /** One more entry stands in `page`, which `open` has opened; `besides`: heap bytes that came with it. */
   inserted(page: Page, key: unknown, value: unknown, besides = 0): void {
     page.count++
+    page.objects++
     page.root.count++
     page.dirty = true
     this.pager.entries++
@@ -98,14 +99,15 @@ export class Table {
     if (--this.#untilSample > 0) return
     const bytes = this.#learn(page, key, value)
     // Values that grow in place are noticed here: the page's average moves towards the sample.
-    const average = page.bytes / page.count
-    this.pager.changeBytes(page, ((bytes - average) / 8) * page.count)
+    const average = page.bytes / page.objects
+    this.pager.changeBytes(page, ((bytes - average) / 8) * page.objects)
   }
 
-  /** `count` entries are gone from `page`. */
+  /** `count` entries are gone from the objects of `page`. */
   removed(page: Page, count = 1): void {
     const { root } = page
-    this.pager.changeBytes(page, page.count === count ? -page.bytes : (-page.bytes * count) / page.count)
+    this.pager.changeBytes(page, page.objects === count ? -page.bytes : (-page.bytes * count) / page.objects)
+    page.objects -= count
     page.count -= count
     page.dirty = true
     root.count -= count

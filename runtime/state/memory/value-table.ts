@@ -4,9 +4,9 @@ import type { CanonicalKey } from '../../core/key-group.ts'
 import { canonicalKey } from '../../core/key-group.ts'
 import { pageHash } from './current-key.ts'
 import { ownedKey } from './owned-key.ts'
-import type { Entries } from './entries.ts'
 import { insertValue, keysOf, pageOf, pagesOf } from './page.ts'
 import type { Page } from './page.ts'
+import { packedValues } from './packing.ts'
 import type { Table } from './table.ts'
 
 export class PagedValueTable implements ValueTable {
@@ -61,12 +61,16 @@ export class PagedValueTable implements ValueTable {
     for (const root of this.#table.roots(namespace)) {
       for (const page of pagesOf(root)) {
         if (page.dropped) return
-        const here = this.#table.pager.peek(page)
-        this.#table.pager.copy(here)
-        // Copies: who reads them may change the page.
-        const keys = keysOf(here)
-        const values = (here.entries as Entries).values()
+        const { pager } = this.#table
+        const pack = pager.peek(page)
+        // Objects are handed out live, what is packed as copies.
+        if (page.objects > 0) pager.copy(page)
+        // Lists of their own: who reads them may change the page.
+        const keys = keysOf(page)
+        const values = page.entries?.values() ?? []
+        const packed = pack === undefined ? [] : packedValues(page, pack)
         for (let i = 0; i < keys.length; i++) yield [keys[i], values[i]]
+        yield* packed
       }
     }
   }
@@ -97,7 +101,8 @@ export class PagedValueTable implements ValueTable {
     }
     const page = pageOf(root, current.hash)
     const entries = pager.open(page)
-    const position = entries.find(current.canonical, current.hash)
+    let position = entries.find(current.canonical, current.hash)
+    if (position < 0 && page.pack !== undefined && pager.takeValue(page, current.canonical, current.hash)) position = entries.find(current.canonical, current.hash)
     this.#page = page
     this.#position = position
     this.#value = position < 0 ? undefined : entries.valueAt(position)

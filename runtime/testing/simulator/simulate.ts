@@ -129,7 +129,7 @@ class Life {
 
   /** The first job, or the one that goes on from where the last was stopped. */
   #submit(savepointPath: string | undefined): void {
-    const { parallelisms, job, checkpointTimeout, batchSize, credits, bufferTimeout, handover } = this.#world
+    const { parallelisms, job, checkpointTimeout, batchSize, credits, bufferTimeout, handover, stateMemory } = this.#world
     const jobManager = this.#cluster.jobManager
     if (jobManager === undefined) return
     const config: JobConfig = {
@@ -137,7 +137,7 @@ class Life {
       parallelism: parallelisms[savepointPath === undefined ? 0 : this.#lives % parallelisms.length] ?? 1,
       // As many keys' state moves between subtasks as there are key groups.
       maxParallelism: 128,
-      state: { ...defaultJobConfig.state, backend: 'hashmap' },
+      state: stateMemory === undefined ? { ...defaultJobConfig.state, backend: 'hashmap' } : { backend: 'lmdb', memoryLimit: stateMemory },
       checkpointing: { ...defaultJobConfig.checkpointing, interval: job.checkpointInterval, timeout: checkpointTimeout, tolerableFailures: 1_000_000 },
       restart: { kind: 'exponential-delay', initial: 20, max: 2_000, multiplier: 1.5, jitter: 0.1, resetAfter: 3_600_000, attempts: undefined },
       exchange: { ...defaultJobConfig.exchange, batchSize, credits, bufferTimeout, handover },

@@ -12,10 +12,11 @@ import { createChain } from '../../operators/create-chain.ts'
 import type { SlotDeployment, SlotMail } from '../../protocol/slot.ts'
 import type { SlotFaults } from '../../slot/faults.ts'
 import { Slot } from '../../slot/slot.ts'
-import { openKeyedState } from '../../state/open-keyed-state.ts'
+import { PagedState } from '../../state/memory/paged-state.ts'
 import { openRestored } from '../../state/snapshot/restored-state.ts'
 import type { RunningSlot, SlotEvents, SlotRunner } from '../../task-manager/slot-runner.ts'
 import type { DataNetwork, SlotEnd } from './data-network.ts'
+import { MemoryPageStore } from '../memory-page-store.ts'
 import { lateSnapshots, type Told } from './planted-bugs.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
@@ -121,8 +122,8 @@ class Running implements RunningSlot {
           report: report => {
             if (!this.#over) this.#events.report(report, undefined)
           },
-          openKeyedState: options => {
-            const state = openKeyedState(options, `/state/${this.#end.socket}`, () => time.now)
+          openKeyedState: ({ backend, keyGroups, maxParallelism, memoryLimit }) => {
+            const state = new PagedState({ keyGroups, maxParallelism, memoryLimit, store: backend === 'hashmap' ? undefined : new MemoryPageStore(), clock: () => time.now })
             return this.#world.snapshotByReference ? lateSnapshots(state) : state
           },
           openRestored: (restore, subtask) => openRestored(files, restore, subtask),

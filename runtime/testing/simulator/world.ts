@@ -20,6 +20,8 @@ export interface World {
   readonly credits: number
   readonly bufferTimeout: number
   readonly handover: 'reference' | 'bytes'
+  /** Bytes for state in a slot; what does not fit goes to its disk. undefined: all there is. */
+  readonly stateMemory: number | undefined
   readonly heartbeat: { readonly heartbeatInterval: number; readonly heartbeatTimeout: number }
   readonly faults: readonly Fault[]
   readonly faultsEnd: number
@@ -113,6 +115,7 @@ export function drawWorld(random: Random): World {
     credits: random.pick([2, 4, 8]),
     bufferTimeout: random.pick([0, 5]),
     handover: random.pick(['reference', 'bytes'] as const),
+    stateMemory: random.fork('state').pick([undefined, 1, 2_000]),
     heartbeat: { heartbeatInterval, heartbeatTimeout: heartbeatInterval * (2 + random.int(3)) },
     faults,
     faultsEnd,
@@ -172,6 +175,6 @@ function describe(world: Omit<World, 'delays' | 'description'>, delays: string):
     `${job.records} records in ${job.files} files through ${job.keys.length} exchanges with ${job.keys.join(', ')} keys, parallelism ${world.parallelisms.join(' then ')}` +
     `${job.ownSlots ? ', every vertex in slots of its own' : ''}, ${world.taskManagers} TaskManagers with ${world.slotsPerTaskManager} slots, ` +
     `checkpoint every ${job.checkpointInterval} ms within ${world.checkpointTimeout} ms, heartbeat within ${world.heartbeat.heartbeatTimeout} ms, ` +
-    `batches of ${world.batchSize}, ${world.credits} credits, ${world.handover}; ${delays}; faults until ${world.faultsEnd}: ${faults.join(', ') || 'none'}`
+    `batches of ${world.batchSize}, ${world.credits} credits, ${world.handover}, ${world.stateMemory ?? 'all'} bytes for state; ${delays}; faults until ${world.faultsEnd}: ${faults.join(', ') || 'none'}`
   )
 }

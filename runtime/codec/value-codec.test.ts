@@ -6,7 +6,7 @@ import { ByteReader, ByteWriter, DecodeError } from './bytes.ts'
 import { copyValue, createCopier, ownText } from './copy.ts'
 import { anyValue, differs, oddValues, refusedValues } from './test-values.ts'
 import { plainText, text } from './text.ts'
-import { ValueReader, ValueWriter } from './value.ts'
+import { SharedShapes, ValueReader, ValueWriter } from './value.ts'
 import { appendValue, decodeEntries, decodeValue, encodeEntries, encodeValue } from './value-codec.ts'
 
 /** `CODEC_SEED=123` repeats a run. */
@@ -170,3 +170,25 @@ function thrown(action: () => unknown): unknown {
     return error
   }
 }
+
+test('documents with shared names hold none, and text that is repeated takes a byte', () => {
+  const shared = new SharedShapes()
+  const out = new ByteWriter()
+  const writer = new ValueWriter(out, shared)
+  const values = [{ word: 'a', count: 1 }, { word: 'b', count: 2, of: { word: 'c', count: 3 } }, { word: 'repeated text', count: 4 }]
+  writer.repeated = 'repeated text'
+  for (const value of values) appendValue(writer, value, 'value')
+  const bytes = out.take()
+  expect(bytes.length).toBe(5 + 10 + 4)
+  const again = new SharedShapes(shared.names)
+  const reader = new ByteReader(bytes)
+  const read = Array.from(values, () => {
+    const input = new ValueReader(reader, again)
+    input.repeated = 'repeated text'
+    return input.read()
+  })
+  expect(read).toEqual(values)
+  expect(() => new ValueReader(new ByteReader(bytes), new SharedShapes()).read()).toThrow('shape 0 is not there')
+  const last = new ValueReader(new ByteReader(Uint8Array.of(20)))
+  expect(() => last.read()).toThrow('nothing to repeat')
+})

@@ -60,15 +60,18 @@ export class Entries {
     this.#data[position + 2] = value
   }
 
-  /** The key must not be there yet. */
-  insert(key: CanonicalKey, hash: number, value: unknown): void {
+  /** Where it lies then. The key must not be there yet. */
+  insert(key: CanonicalKey, hash: number, value: unknown): number {
     if (this.#mask === 0) {
       if (this.#positions === undefined && this.size === fewEntries) this.#spread(fewEntries * 2)
     } else if (this.size * 3 >= this.#mask * 2) this.#spread((this.#mask + 1) * 2)
     this.size++
-    if (this.#mask !== 0 && this.#put(hash, key, value)) return
+    if (this.#mask !== 0) {
+      const at = this.#put(hash, key, value)
+      if (at >= 0) return at
+    }
     this.#positions?.set(key, this.#data.length)
-    this.#data.push(hash, key, value)
+    return this.#data.push(hash, key, value) - 3
   }
 
   set(key: CanonicalKey, hash: number, value: unknown): void {
@@ -118,28 +121,28 @@ export class Entries {
     this.#mask = slots - 1
     this.#shift = Math.clz32(slots) + 1
     for (let at = 0; at < old.length; at += 3) {
-      if (old[at + 1] !== undefined && !this.#put(old[at] as number, old[at + 1] as CanonicalKey, old[at + 2])) {
+      if (old[at + 1] !== undefined && this.#put(old[at] as number, old[at + 1] as CanonicalKey, old[at + 2]) < 0) {
         this.#data = old
         return this.#useMap()
       }
     }
   }
 
-  /** False, and a `Map` from now on, if that would lie too far from its slot. */
-  #put(hash: number, key: CanonicalKey, value: unknown): boolean {
+  /** Where it lies; -1, and a `Map` from now on, if that would be too far from its slot. */
+  #put(hash: number, key: CanonicalKey, value: unknown): number {
     const data = this.#data
     let slot = slotOf(hash, this.#shift)
     for (let steps = 0; data[slot * 3 + 1] !== undefined; steps++) {
       if (steps === farthest) {
         this.#useMap()
-        return false
+        return -1
       }
       slot = (slot + 1) & this.#mask
     }
     data[slot * 3] = hash
     data[slot * 3 + 1] = key
     data[slot * 3 + 2] = value
-    return true
+    return slot * 3
   }
 
   #useMap(): void {

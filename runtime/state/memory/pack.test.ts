@@ -1,6 +1,7 @@
 /** A pack against a plain list of what it should hold; through the table, packs are the matter of `keyed-state.test.ts`. */
 import { expect, test } from 'vitest'
 import { seededRandom, type Random } from '../../core/random.ts'
+import { differs, oddValues } from '../../codec/test-values.ts'
 import { SharedShapes } from '../../codec/value.ts'
 import { Pack } from './pack.ts'
 import { BodyReader, bodiesIn, Records } from './records.ts'
@@ -81,6 +82,25 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8])('holds what was put into it, in order, whate
     }
   }
   expect(named).toBeGreaterThan(300)
+})
+
+test('every value comes back equal, also where it holds its own key', () => {
+  for (const [name, value] of oddValues) {
+    const pack = new Pack()
+    put(pack, [{ hash: 2, key: 'key', value }, { hash: 4, key: 'key', value: { key: 'key', nested: [value, 'key'] } }])
+    const [plain, nested] = contents(pack)
+    expect(differs(value, plain?.value), name).toBeUndefined()
+    expect(differs({ key: 'key', nested: [value, 'key'] }, nested?.value), name).toBeUndefined()
+  }
+})
+
+test('what cannot be stored is refused by its path, and what is packed afterwards is whole', () => {
+  const records = new Records('state "test"', shapes)
+  expect(() => records.add(2, 'key', { run: [() => {}] })).toThrow(expect.objectContaining({ code: 'UNSUPPORTED_VALUE', detail: expect.stringContaining('run[0]') }))
+  const pack = new Pack()
+  records.clear().add(2, 'key', { run: [1] })
+  pack.takeIn(records)
+  expect(contents(pack)).toEqual([{ hash: 2, key: 'key', value: { run: [1] } }])
 })
 
 test('a counter takes a tenth of what it takes as objects, and its place is used again', () => {

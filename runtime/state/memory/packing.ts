@@ -36,17 +36,16 @@ export function addMaps(records: Records, maps: readonly Entry[]): void {
   }
 }
 
-/** Takes an entry of a value page out of its pack; false if it is not in there. */
-export function takeValue(page: Page, pack: Pack, entries: Entries, canonical: CanonicalKey, hash: number): boolean {
+/** Takes an entry of a value page out of its pack; where it lies among the objects then, -1 if it is not in there. */
+export function takeValue(page: Page, pack: Pack, entries: Entries, canonical: CanonicalKey, hash: number): number {
   for (let row = pack.find(hash, 0); row >= 0; row = pack.find(hash, row + 1)) {
     const body = bodyAt(page, pack, row)
     const own = canonicalKey(body.key)
     if (!same(own, canonical)) continue
-    insertValue(page, entries, own, hash, body.key, body.next())
     pack.takeOut(row)
-    return true
+    return insertValue(page, entries, own, hash, body.key, body.next())
   }
-  return false
+  return -1
 }
 
 /** Takes a field of a map page out of its pack. `hash` is the key's own. */

@@ -40,8 +40,9 @@ export class TableInfo {
   readonly name: string
   readonly kind: TableKind
   readonly number: number
-  /** Running estimate of the heap bytes of an entry. */
+  /** Running estimate of the heap bytes of an entry, and the same as a whole number. */
   averageBytes = 160
+  entryBytes = 160
   /** Names of the objects in all packs. */
   readonly shapes = new SharedShapes()
   /** Entries on their way into a pack. */
@@ -67,35 +68,36 @@ export const largestPage = 256
 
 export class Page {
   readonly kind = 'page'
+  // What every access looks at comes first: it is a cache line, of pages that are seldom used.
+  /**
+   * By key: the value itself in a value table (an object more per key would be a cache miss more per access), an `Entry`
+   * of `Fields` in a map table. undefined: none.
+   */
+  entries: Entries | undefined = new Entries()
+  /** Entries as bytes. undefined: none, or, if there are no objects either, all are in the store. */
+  pack: Pack | undefined = undefined
+  /** Accesses; the clock compares it with `seen` for its second chance. */
+  hits = 0
+  /** The last snapshot that this page was written for, or that began before the page was made. */
+  epoch: number
+  /** Differs from what the store holds. */
+  dirty = true
+  /** Values held, wherever: keys of a value table, fields of a map table. */
+  count = 0
+  /** Of them, how many are objects. */
+  objects = 0
+  /** Estimated heap bytes of the objects, whole. */
+  bytes = 0
+  /** Value tables: the keys among the objects that their canonical form does not give back (objects, escaped text). */
+  keys: Map<CanonicalKey, unknown> | undefined = undefined
   readonly root: Root
   /** Never used again: a removal that LMDB has still to do cannot hit a later page at the same place. */
   readonly id: number = nextPageId++
   /** The leading `depth` bits of the hashes in it, as the high bits of an int32. */
   readonly prefix: number
   readonly depth: number
-  /**
-   * By key: the value itself in a value table (an object more per key would be a cache miss more per access), an `Entry`
-   * of `Fields` in a map table. undefined: none.
-   */
-  entries: Entries | undefined = new Entries()
-  /** Value tables: the keys among them that their canonical form does not give back (objects, escaped text). */
-  keys: Map<CanonicalKey, unknown> | undefined = undefined
-  /** Entries as bytes. undefined: none, or, if there are no objects either, all are in the store. */
-  pack: Pack | undefined = undefined
-  /** Values held, wherever: keys of a value table, fields of a map table. */
-  count = 0
-  /** Of them, how many are objects. */
-  objects = 0
-  /** Estimated heap bytes of the objects. */
-  bytes = 0
-  /** The last snapshot that this page was written for, or that began before the page was made. */
-  epoch: number
-  /** Differs from what the store holds. */
-  dirty = true
   /** Bytes of the blob in the store, 0 if there is none. */
   stored = 0
-  /** Accesses; the clock compares it with `seen` for its second chance. */
-  hits = 0
   seen = 0
   /** No longer part of its table: cleared, or split. */
   dropped = false
@@ -155,10 +157,10 @@ export function keysOf(page: Page): unknown[] {
   return page.keys === undefined ? keys : keys.map(canonical => (page.keys?.has(canonical) ? page.keys.get(canonical) : canonical))
 }
 
-/** One more object of a value page. `key` is state's own copy. */
-export function insertValue(page: Page, entries: Entries, canonical: CanonicalKey, hash: number, key: unknown, value: unknown): void {
-  entries.insert(canonical, hash, value)
+/** One more object of a value page; returns where it lies. `key` is state's own copy. */
+export function insertValue(page: Page, entries: Entries, canonical: CanonicalKey, hash: number, key: unknown, value: unknown): number {
   if (canonical !== key && key === key && key !== 0) (page.keys ??= new Map()).set(canonical, key)
+  return entries.insert(canonical, hash, value)
 }
 
 /** The maps among the objects of a map page, as they are now. */

@@ -20,6 +20,8 @@ const blockBytes = 64 * 1024
 const waitingBytes = 4 * 1024 * 1024
 /** What a page costs besides its entries, in entries; and so many bytes of a block when it is handed on. */
 const pageCost = 4
+/** What is packed is only copied: so many entries cost what one costs that has to be encoded. */
+const packedPerObject = 8
 const bytesPerEntry = 256
 
 export class PagedSnapshot implements SnapshotRun {
@@ -49,7 +51,7 @@ export class PagedSnapshot implements SnapshotRun {
         this.#last = [...this.#blocks.values()].flatMap(blocks => blocks.filter(block => block !== undefined))
         break
       }
-      budget -= next.value.count + pageCost
+      budget -= costOf(next.value)
       this.#pager.copy(next.value)
     }
     while (!this.#done) {
@@ -92,6 +94,10 @@ export class PagedSnapshot implements SnapshotRun {
     this.#pager.endSnapshot()
     this.#blocks.clear()
   }
+}
+
+function costOf({ count, objects }: Page): number {
+  return pageCost + objects + (count - objects) / packedPerObject
 }
 
 interface Block {

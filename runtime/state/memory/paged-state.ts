@@ -91,7 +91,7 @@ export class PagedState implements KeyedStateBackend {
 
   stats(): KeyedStateStats {
     const pager = this.#pager
-    return { entriesInMemory: pager.entries, bytesInMemory: Math.round(pager.bytes), evictions: pager.evictions, loads: pager.loads, bytesOnDisk: pager.bytesInStore }
+    return { entriesInMemory: pager.entries, bytesInMemory: pager.bytes, evictions: pager.evictions, loads: pager.loads, bytesOnDisk: pager.bytesInStore }
   }
 
   close(): void {

@@ -45,8 +45,7 @@ export interface PagerOptions {
 }
 
 const sliceMs = 1
-/** Slices grow up to this where memory is so far above its limit; at last they take as long as it takes. */
-const urgentSliceMs = 10
+/** The further memory is above its limit, the longer are the slices: here ten times as long, and at last as long as it takes. */
 const urgentAbove = 1.1
 const runawayAbove = 1.5
 /** What work costs, in visits of a page that is passed by: about 10 ns. */
@@ -55,7 +54,6 @@ const costOfPacking = 100
 const costOfMoving = 600
 /** The bound of a slice where the clock stands still, as in the simulator, and how often it is looked at. */
 const costOfSlice = 50_000
-const urgentCostOfSlice = 1_000_000
 const costBetweenLooks = 5_000
 /** Objects may take this part of the limit when packed pages have to leave memory. */
 const shareOfObjects = 1 / 8
@@ -124,12 +122,13 @@ export class Pager {
     return entries
   }
 
-  /** Takes an entry of a value page, which is open, out of its pack; false if it is not there. */
-  takeValue(page: Page, canonical: CanonicalKey, hash: number): boolean {
+  /** Takes an entry of a value page, which is open, out of its pack; where it lies among the objects then, -1 if it is not there. */
+  takeValue(page: Page, canonical: CanonicalKey, hash: number): number {
     const { pack, entries } = page
-    if (pack === undefined || entries === undefined || !takeValue(page, pack, entries, canonical, hash)) return false
-    this.#took(page, pack, 1)
-    return true
+    if (pack === undefined || entries === undefined) return -1
+    const position = takeValue(page, pack, entries, canonical, hash)
+    if (position >= 0) this.#took(page, pack, 1)
+    return position
   }
 
   /** Takes a field of a map page, which is open, out of its pack. `hash` is the key's own. */
@@ -155,7 +154,7 @@ export class Pager {
   /** `besides`: heap bytes that came with the entries. */
   #took(page: Page, pack: Pack, entries: number, besides = 0): void {
     page.objects += entries
-    this.changeBytes(page, entries * page.root.table.averageBytes + besides)
+    this.changeBytes(page, entries * page.root.table.entryBytes + besides)
     if (pack.out === pack.count) this.#setPack(page, undefined)
   }
 
@@ -254,9 +253,10 @@ export class Pager {
     if (store === undefined) return
     store.check()
     if (this.bytes <= this.#limit) return
-    const urgency = Math.min((this.bytes / this.#limit - 1) / (urgentAbove - 1), 1)
-    const end = this.#clock() + sliceMs + (urgentSliceMs - sliceMs) * urgency
-    let left = costOfSlice + (urgentCostOfSlice - costOfSlice) * urgency
+    const urgency = (this.bytes / this.#limit - 1) / (urgentAbove - 1)
+    const slices = 1 + 9 * urgency
+    const end = this.#clock() + sliceMs * slices
+    let left = costOfSlice * slices
     let untilLook = costBetweenLooks
     this.#shrink(cost => {
       left -= cost
@@ -266,7 +266,7 @@ export class Pager {
       return (left > 0 && this.#clock() < end) || this.bytes > this.#limit * runawayAbove
     }, (page, blob) => {
       if (store.ready) store.write(page, blob)
-      else if (urgency === 1) store.writeNow(page, blob)
+      else if (urgency > 1) store.writeNow(page, blob)
       else return false
       return true
     })

@@ -58,7 +58,7 @@ export function splitPage(page: Page, owner: PageOwner): void {
       for (const field of (entry.value as Fields).values()) putField(sideOf(hashes[at++] as number), canonical[i] as CanonicalKey, ownHashes[i] as number, entry, field)
     })
   }
-  low.bytes = page.objects === 0 ? 0 : (page.bytes * low.objects) / page.objects
+  low.bytes = page.objects === 0 ? 0 : Math.round((page.bytes * low.objects) / page.objects)
   high.bytes = page.bytes - low.bytes
   low.hits = low.seen = high.hits = high.seen = page.hits
   replaceWithHalves(page, low, high)

@@ -90,7 +90,7 @@ export class Table {
     page.dirty = true
     this.pager.entries++
     if (--this.#untilSample <= 0) this.#learn(page, key, value)
-    this.pager.changeBytes(page, this.info.averageBytes + besides)
+    this.pager.changeBytes(page, this.info.entryBytes + besides)
     if (page.count > page.splitAbove) splitPage(page, this.pager)
   }
 
@@ -100,13 +100,13 @@ export class Table {
     const bytes = this.#learn(page, key, value)
     // Values that grow in place are noticed here: the page's average moves towards the sample.
     const average = page.bytes / page.objects
-    this.pager.changeBytes(page, ((bytes - average) / 8) * page.objects)
+    this.pager.changeBytes(page, Math.round(((bytes - average) / 8) * page.objects))
   }
 
   /** `count` entries are gone from the objects of `page`. */
   removed(page: Page, count = 1): void {
     const { root } = page
-    this.pager.changeBytes(page, page.objects === count ? -page.bytes : (-page.bytes * count) / page.objects)
+    this.pager.changeBytes(page, page.objects === count ? -page.bytes : -Math.round((page.bytes * count) / page.objects))
     page.objects -= count
     page.count -= count
     page.dirty = true
@@ -120,6 +120,7 @@ export class Table {
     // A large value costs a longer look; it is taken more seldom.
     this.#untilSample = sampleEvery + (bytes >> 8)
     this.info.averageBytes += (bytes - this.info.averageBytes) / (page.root.count < sampleEvery ? 2 : 16)
+    this.info.entryBytes = Math.round(this.info.averageBytes)
     return bytes
   }
 

@@ -102,7 +102,7 @@ export class PagedValueTable implements ValueTable {
     const page = pageOf(root, current.hash)
     const entries = pager.open(page)
     let position = entries.find(current.canonical, current.hash)
-    if (position < 0 && page.pack !== undefined && pager.takeValue(page, current.canonical, current.hash)) position = entries.find(current.canonical, current.hash)
+    if (position < 0 && page.pack !== undefined) position = pager.takeValue(page, current.canonical, current.hash)
     this.#page = page
     this.#position = position
     this.#value = position < 0 ? undefined : entries.valueAt(position)

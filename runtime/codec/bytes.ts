@@ -125,6 +125,13 @@ export class ByteWriter {
     }
   }
 
+  /** The bytes in an array that is as long; the writer is empty afterwards and can be used again. */
+  takeInto<B extends Uint8Array>(into: B): B {
+    into.set(this.bytes.subarray(0, this.length))
+    this.reset()
+    return into
+  }
+
   /** The bytes as an array of their own; the writer is empty afterwards and can be used again. */
   take(): Uint8Array<ArrayBuffer> {
     const taken = this.bytes.slice(0, this.length)

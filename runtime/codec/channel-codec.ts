@@ -3,6 +3,7 @@
  * msgpackr message per record stand. Both sides keep what they know of the channel's shape, so frames must arrive in order.
  */
 import type { Batch, BatchPool } from '../core/batch.ts'
+import type { FrameBuffers } from '../core/frame-buffers.ts'
 import { ColumnarDecoder, ColumnarEncoder } from './columnar.ts'
 import { RecordDecoder, RecordEncoder } from './record-codec.ts'
 
@@ -22,16 +23,16 @@ export interface ChannelEncoder {
 }
 
 export interface ChannelDecoder {
-  /** The records of a `records` frame; undefined for a `schema` frame. @throws DecodeError */
+  /** The frame is given up. The records of a `records` frame; undefined for a `schema` frame. @throws DecodeError */
   decode(frame: Uint8Array): Batch | undefined
 }
 
-/** `channel` is written into every frame. */
-export function createChannelEncoder(codec: ChannelCodecKind, channel: number): ChannelEncoder {
-  return codec === 'columnar' ? new ColumnarEncoder(channel) : new RecordEncoder(channel)
+/** `channel` is written into every frame. Frames of columns come from `frameBuffers`. */
+export function createChannelEncoder(codec: ChannelCodecKind, channel: number, frameBuffers?: FrameBuffers): ChannelEncoder {
+  return codec === 'columnar' ? new ColumnarEncoder(channel, { frameBuffers }) : new RecordEncoder(channel)
 }
 
-/** Batches that fit come from `batches`. */
-export function createChannelDecoder(codec: ChannelCodecKind, batches?: BatchPool): ChannelDecoder {
-  return codec === 'columnar' ? new ColumnarDecoder({ batches }) : new RecordDecoder()
+/** Of columns: batches that fit come from `batches`, and frames that were read go to `frameBuffers`. */
+export function createChannelDecoder(codec: ChannelCodecKind, batches?: BatchPool, frameBuffers?: FrameBuffers): ChannelDecoder {
+  return codec === 'columnar' ? new ColumnarDecoder({ batches, frameBuffers }) : new RecordDecoder()
 }

@@ -9,6 +9,7 @@
 import { assert } from '../core/assert.ts'
 import { createBatch, type Batch, type BatchPool } from '../core/batch.ts'
 import { FlinkError } from '../core/errors.ts'
+import { FrameBuffers } from '../core/frame-buffers.ts'
 import { NO_TIMESTAMP } from '../core/time.ts'
 import { frameType } from '../protocol/data.ts'
 import { ByteReader, ByteWriter, DecodeError } from './bytes.ts'
@@ -29,6 +30,7 @@ const scratch = new ByteWriter(64 * 1024)
 export class ColumnarEncoder {
   readonly #channel: number
   readonly #generate: boolean
+  readonly #frameBuffers: FrameBuffers
   readonly #inference = new ShapeInference()
   #columns: ColumnSetOut | undefined
   #schemaId = -1
@@ -36,9 +38,10 @@ export class ColumnarEncoder {
   #bytesPerRecord = 0
 
   /** `generate: false` keeps to closures, for comparison. */
-  constructor(channel: number, options: { readonly generate?: boolean } = {}) {
+  constructor(channel: number, options: { readonly generate?: boolean; readonly frameBuffers?: FrameBuffers | undefined } = {}) {
     this.#channel = channel
     this.#generate = options.generate ?? true
+    this.#frameBuffers = options.frameBuffers ?? new FrameBuffers()
   }
 
   get sizeHint(): number {
@@ -82,7 +85,7 @@ export class ColumnarEncoder {
     if (!tooLarge) {
       const bytesPerRecord = scratch.length / size
       this.#bytesPerRecord += (bytesPerRecord - this.#bytesPerRecord) * (this.#bytesPerRecord === 0 ? 1 : 0.25)
-      frames.push(scratch.take())
+      frames.push(scratch.takeInto(this.#frameBuffers.take(scratch.length)))
       this.#columns?.sent()
       return
     }
@@ -144,12 +147,14 @@ export function writeTimestamps(out: ByteWriter, timestamps: Float64Array, size:
 export class ColumnarDecoder {
   readonly #generate: boolean
   readonly #batches: BatchPool | undefined
+  readonly #frameBuffers: FrameBuffers | undefined
   #columns: ColumnSetIn | undefined
   #schemaId = -1
 
-  constructor(options: { readonly generate?: boolean; readonly batches?: BatchPool | undefined } = {}) {
+  constructor(options: { readonly generate?: boolean; readonly batches?: BatchPool | undefined; readonly frameBuffers?: FrameBuffers | undefined } = {}) {
     this.#generate = options.generate ?? true
     this.#batches = options.batches
+    this.#frameBuffers = options.frameBuffers
   }
 
   decode(frame: Uint8Array): Batch | undefined {
@@ -178,6 +183,8 @@ export class ColumnarDecoder {
     columns.read(input, size, batch.values)
     input.end()
     batch.size = size
+    // Nothing that was read refers to it: text and bytes are copies.
+    this.#frameBuffers?.give(frame)
     return batch
   }
 

@@ -1,20 +1,23 @@
 /**
  * Cuts a byte stream into frames: u32 little-endian length, then the frame. What it yields is a copy of its own, so the
- * socket's buffer can be used again at once. Holds at most one unfinished frame.
+ * socket's buffer can be used again at once; its memory comes from `frameBuffers`. Holds at most one unfinished frame.
  */
 import { maxFrameLength } from '../protocol/data.ts'
+import { FrameBuffers } from '../core/frame-buffers.ts'
 import { DecodeError } from './bytes.ts'
 
 export class FrameSplitter {
   readonly #maxFrameLength: number
+  readonly #frameBuffers: FrameBuffers
   readonly #header = new Uint8Array(4)
   #headerFilled = 0
   /** The frame under way; its whole length is reserved only after it was checked. */
   #frame: Uint8Array | undefined
   #filled = 0
 
-  constructor(limit: number = maxFrameLength) {
+  constructor(limit: number = maxFrameLength, frameBuffers = new FrameBuffers()) {
     this.#maxFrameLength = limit
+    this.#frameBuffers = frameBuffers
   }
 
   /** True between frames: where a connection may end. */
@@ -37,7 +40,7 @@ export class FrameSplitter {
         if (this.#headerFilled < 4) break
         const length = this.#headerLength()
         if (length === 0 || length > this.#maxFrameLength) throw new DecodeError(`a frame of ${length} bytes, the limit is ${this.#maxFrameLength}`)
-        this.#frame = new Uint8Array(length)
+        this.#frame = this.#frameBuffers.take(length)
         this.#filled = 0
         this.#headerFilled = 0
       }

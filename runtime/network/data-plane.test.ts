@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { FrameBuffers } from '../core/frame-buffers.ts'
 import { decodeFrame, encodeFrame, joinFrames, type HelloFrame } from '../codec/frame.ts'
 import { dataProtocolVersion } from '../protocol/data.ts'
 import { newToken } from '../rpc/token.ts'
@@ -26,7 +27,7 @@ function plane(slot: number, links: { producers?: Record<number, number>; consum
   let wake = () => {}
   const asMap = (record: Record<number, number> = {}) => new Map(Object.entries(record).map(([key, value]) => [Number(key), value]))
   const dataPlane = new DataPlane(
-    { clusterId: 'c', token, fence, jobId: 'j', slot, peers: peers(), links: { producers: asMap(links.producers), consumers: asMap(links.consumers) }, ...change },
+    { clusterId: 'c', token, fence, jobId: 'j', slot, peers: peers(), links: { producers: asMap(links.producers), consumers: asMap(links.consumers) }, frameBuffers: new FrameBuffers({ poison: true }), ...change },
     {
       frame: (from, frame) => {
         seen.push(`${from}: ${describeFrame(frame)}`)
@@ -71,6 +72,39 @@ test('frames go from producer to consumer and credits back, whoever starts first
   expect(await consumer.until(4)).toEqual(['0: watermark on 0 7', '0: records on 0 100000 bytes', '0: records on 0 50 bytes', '0: watermark on 0 8'])
   consumer.send(0, credit(0, 4), credit(0, 2))
   expect(await producer.until(2)).toEqual(['1: credit on 0 4', '1: credit on 0 2'])
+})
+
+test('the memory of frames is used again, once they have left and once they were read', async () => {
+  const [sending, receiving] = [new FrameBuffers({ poison: true }), new FrameBuffers()]
+  const memory = { sent: new Set<ArrayBufferLike>(), received: new Set<ArrayBufferLike>() }
+  const rounds = 40
+  let arrived = 0
+  let round = () => {}
+  const links = { clusterId: 'c', token, fence, jobId: 'j', peers: peers() }
+  const consumer = new DataPlane({ ...links, slot: 1, links: { producers: new Map([[0, 1]]), consumers: new Map() }, frameBuffers: receiving }, {
+    frame: (_from, frame) => {
+      expect(frame.subarray(5).every(byte => byte === arrived % 200)).toBe(true)
+      memory.received.add(frame.buffer)
+      receiving.give(frame)
+      arrived++
+      round()
+    },
+    linkLost: (_from, reason) => expect.unreachable(reason),
+  })
+  const producer = new DataPlane({ ...links, slot: 0, links: { producers: new Map(), consumers: new Map([[1, 1]]) }, frameBuffers: sending }, { frame: () => {}, linkLost: (_from, reason) => expect.unreachable(reason) })
+  open.push(consumer, producer)
+  for (let sent = 0; sent < rounds * 3;) {
+    for (const bytes of [30_000, 3_000, 60_000]) {
+      const frame = sending.take(bytes).fill(sent++ % 200)
+      frame.set([0xdc, 0, 20, 1, 0])
+      memory.sent.add(frame.buffer)
+      producer.send(1, frame)
+    }
+    producer.flush()
+    await new Promise<void>(resolve => (round = () => arrived === sent && resolve()))
+  }
+  expect(memory.sent.size).toBeLessThan(rounds)
+  expect(memory.received.size).toBeLessThan(rounds)
 })
 
 test('a busy slot holds a little back for a few turns, never more than half of the credits', async () => {

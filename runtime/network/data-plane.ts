@@ -13,6 +13,7 @@ import { chmodSync, existsSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { decodeFrame, encodeFrame, joinFrames, type HelloFrame } from '../codec/frame.ts'
 import { FrameSplitter } from '../codec/frame-splitter.ts'
+import type { FrameBuffers } from '../core/frame-buffers.ts'
 import type { Fence } from '../core/ids.ts'
 import { dataProtocolVersion, frameType, maxFrameLength } from '../protocol/data.ts'
 import { sameToken } from '../rpc/token.ts'
@@ -34,6 +35,7 @@ export interface DataPlaneOptions {
   /** Data socket of every logical slot, as the TaskManagers registered them. */
   readonly peers: readonly string[]
   readonly links: SlotLinks
+  readonly frameBuffers: FrameBuffers
   /** How long a producer may take until it listens. Default 60,000 ms. */
   readonly connectWindowMs?: number
 }
@@ -144,19 +146,29 @@ export class DataPlane {
   #write(link: Link, socket: Socket): void {
     const { queue } = link
     if (queue.length === 0) return
+    const { frameBuffers } = this.#options
+    // Called once it has left; what did not leave may still be read by whoever writes.
+    const given = (frame: Uint8Array) => (error?: Error | null) => {
+      if (error === undefined || error === null) frameBuffers.give(frame)
+    }
+    const join = (frames: readonly Uint8Array[]) => {
+      if (frames.length > 0) socket.write(joinFrames(frames))
+      for (const frame of frames) frameBuffers.give(frame)
+    }
     socket.cork()
     let small: Uint8Array[] = []
     for (const frame of queue) {
-      small.push(frame)
-      if (frame.length < copiedBelow) continue
-      // A large frame is not copied: its length goes with the small ones in front of it.
-      small.pop()
-      if (small.length > 0) socket.write(joinFrames(small))
+      if (frame.length < copiedBelow) {
+        small.push(frame)
+        continue
+      }
+      // A large frame is not copied: its length goes in front of it.
+      join(small)
       small = []
       socket.write(lengthOf(frame))
-      socket.write(frame)
+      socket.write(frame, given(frame))
     }
-    if (small.length > 0) socket.write(joinFrames(small))
+    join(small)
     socket.uncork()
     link.queue = []
     link.queuedBytes = 0
@@ -172,7 +184,7 @@ export class DataPlane {
     // Slots of a cluster that starts come one after the other. To look costs a hundredth of an attempt, so it can be done often.
     if (!existsSync(address)) return this.#connectLater(link, performance.now() - this.#startedAt < 1_000 ? 3 : 50, pause, until, 'its socket is not there')
     const buffer = new Uint8Array(readBufferBytes)
-    const splitter = new FrameSplitter(maxFrameLength)
+    const splitter = new FrameSplitter(maxFrameLength, this.#options.frameBuffers)
     const socket = connect({
       path: address,
       onread: {
@@ -260,7 +272,7 @@ export class DataPlane {
 
   #accept(link: Link, socket: Socket, rest: Uint8Array): void {
     link.socket = socket
-    const splitter = new FrameSplitter(maxFrameLength)
+    const splitter = new FrameSplitter(maxFrameLength, this.#options.frameBuffers)
     let failure: Error | undefined
     socket.on('data', chunk => this.#received(link, splitter, chunk))
     socket.on('error', error => (failure = error))

@@ -6,6 +6,7 @@
  * The host calls `slot.receive(mail)` for what arrives and `slot.turn()` as long as it says that there is more.
  */
 import type { FileSystem } from '../core/files.ts'
+import type { FrameBuffers } from '../core/frame-buffers.ts'
 import type { KeyGroupRange } from '../core/key-group.ts'
 import type { Timestamp } from '../core/time.ts'
 import type { KeyedStateBackend, RestoredState } from '../operators/keyed-state.ts'
@@ -17,6 +18,8 @@ export interface SlotHost {
   /** Uniform in [0, 1): only for choices that may differ between runs, such as where a rebalance begins. */
   random(): number
   readonly files: FileSystem
+  /** Where frames come from and go when they are done with. */
+  readonly frameBuffers: FrameBuffers
   /** Sends a frame to the slot with this logical number; first in, first out per pair of slots. The bytes are given up. */
   send(slot: number, frame: Uint8Array): void
   report(report: SlotReport): void

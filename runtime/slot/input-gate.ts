@@ -4,6 +4,7 @@
  */
 import type { BatchPool, StreamElement } from '../core/batch.ts'
 import { assert } from '../core/assert.ts'
+import type { FrameBuffers } from '../core/frame-buffers.ts'
 import { RingBuffer } from '../core/ring-buffer.ts'
 import { createChannelDecoder, type ChannelDecoder } from '../codec/channel-codec.ts'
 import { decodeFrame, type Frame } from '../codec/frame.ts'
@@ -20,6 +21,7 @@ export interface InputChannelOptions {
   readonly slot: number
   readonly exchange: ExchangeConfig
   readonly batches: BatchPool
+  readonly frameBuffers: FrameBuffers
   /** Gives credits back to the producer. */
   giveCredit(credits: number): void
   /** 1 inside a slot; between slots credits are announced in halves. */
@@ -53,7 +55,7 @@ export class InputChannel {
     this.slot = options.slot
     // Schemas come on top, at most one before each frame of records.
     this.#queue = new RingBuffer(options.exchange.credits * 2)
-    this.#decoder = createChannelDecoder(options.exchange.codec, options.batches)
+    this.#decoder = createChannelDecoder(options.exchange.codec, options.batches, options.frameBuffers)
     this.#giveCredit = options.giveCredit
     this.#creditsAtOnce = options.creditsAtOnce
   }

@@ -71,6 +71,7 @@ export class Slot {
       exchange: graph.config.exchange,
       batches: this.#batches,
       transformation: id => this.#transformation(id),
+      frameBuffers: host.frameBuffers,
       send: (slot, frame) => host.send(slot, frame),
       random: () => host.random(),
     })

@@ -4,6 +4,7 @@
  * arrives, or time that passes. The same seed gives the same trace.
  */
 import type { CheckpointKind } from '../core/batch.ts'
+import { FrameBuffers } from '../core/frame-buffers.ts'
 import { asOperatorId, asVertexId, type SubtaskRef } from '../core/ids.ts'
 import { murmur128 } from '../core/murmur.ts'
 import { seededRandom, type Random } from '../core/random.ts'
@@ -232,6 +233,7 @@ export class TestNetwork {
     return {
       now: () => this.now,
       random: () => random.next(),
+      frameBuffers: new FrameBuffers({ poison: true }),
       files: { stat: noFiles, list: noFiles, openRead: noFiles, create: noFiles, rename: noFiles, remove: noFiles, makeDirectory: noFiles, syncDirectory: noFiles },
       send: (to, frame) => {
         this.#trace += `frame ${slot} ${to} ${[...frame.subarray(0, 48)].join(' ')}\n`

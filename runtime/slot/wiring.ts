@@ -5,6 +5,7 @@
 import type { BatchPool, StreamElement } from '../core/batch.ts'
 import { assert } from '../core/assert.ts'
 import type { SourcePosition } from '../core/errors.ts'
+import type { FrameBuffers } from '../core/frame-buffers.ts'
 import type { ExchangeConfig } from '../graph/config.ts'
 import type { ExecutionPlan, JobEdge, PlanEdge, PlanSubtask } from '../graph/job-graph.ts'
 import { channelOf, planIndex } from '../graph/plan.ts'
@@ -27,6 +28,7 @@ export interface WiringOptions {
   readonly slot: number
   readonly exchange: ExchangeConfig
   readonly batches: BatchPool
+  readonly frameBuffers: FrameBuffers
   transformation(id: number): Transformation
   send(slot: number, frame: Uint8Array): void
   /** Uniform in [0, 1). */
@@ -93,6 +95,7 @@ function wireInputs(subtask: PlanSubtask, slotOf: SlotOf, inputs: Map<number, In
         slot: from,
         exchange,
         batches: options.batches,
+        frameBuffers: options.frameBuffers,
         giveCredit,
         creditsAtOnce: from === slot ? 1 : Math.max(1, exchange.credits >> 1),
       })
@@ -180,11 +183,11 @@ function keyOf(transformation: Transformation): { readonly key: KeySelector; rea
 }
 
 function link(number: number, to: number, inputs: ReadonlyMap<number, InputChannel>, options: WiringOptions): ChannelLink {
-  const { slot, exchange, send } = options
-  if (to !== slot) return frameLink(number, exchange, frame => send(to, frame))
+  const { slot, exchange, frameBuffers, send } = options
+  if (to !== slot) return frameLink(number, exchange, frameBuffers, frame => send(to, frame))
   const input = inputs.get(number)
   assert(input !== undefined, `nobody reads channel ${number}`)
-  if (exchange.handover === 'bytes') return frameLink(number, exchange, frame => input.pushBytes(frame))
+  if (exchange.handover === 'bytes') return frameLink(number, exchange, frameBuffers, frame => input.pushBytes(frame))
   return {
     keepsBatches: true,
     send(element) {
@@ -196,8 +199,8 @@ function link(number: number, to: number, inputs: ReadonlyMap<number, InputChann
 }
 const handedOver: SentElement = { bytes: 0, credits: 1, rest: noFrames }
 
-function frameLink(number: number, exchange: ExchangeConfig, deliver: (frame: Uint8Array) => void): ChannelLink {
-  const encoder = createChannelEncoder(exchange.codec, number)
+function frameLink(number: number, exchange: ExchangeConfig, frameBuffers: FrameBuffers, deliver: (frame: Uint8Array) => void): ChannelLink {
+  const encoder = createChannelEncoder(exchange.codec, number, frameBuffers)
   return {
     keepsBatches: false,
     sendFrame: deliver,

@@ -11,6 +11,7 @@ import { errorToData, FlinkError, type ErrorCode, type ErrorData } from '../core
 import { loadJobDefinition } from '../deploy/user-code.ts'
 import { executionPlan, withMaxParallelism } from '../graph/plan.ts'
 import { translate } from '../graph/translate.ts'
+import { FrameBuffers } from '../core/frame-buffers.ts'
 import { DataPlane } from '../network/data-plane.ts'
 import type { CreateChain } from '../operators/chain.ts'
 import { createChain } from '../operators/create-chain.ts'
@@ -115,7 +116,9 @@ class SlotRun {
     const graph = withMaxParallelism(translate(definition, deployment.graph.config), deployment.maxParallelism)
     const plan = executionPlan(graph)
     const stateDirectory = stateDirectoryOf(data, fence)
+    const frameBuffers = new FrameBuffers()
     const host: SlotHost = {
+      frameBuffers,
       now: () => Date.now(),
       random: () => Math.random(),
       files: nodeFiles,
@@ -127,7 +130,7 @@ class SlotRun {
     // The slot checks the hash of the graph before anything runs.
     this.#slot = new Slot(host, definition, graph, plan, deployment, create)
     this.#network = new DataPlane(
-      { clusterId: data.clusterId, token: data.token, fence, jobId, slot, peers, links: linksOf(plan, slot) },
+      { clusterId: data.clusterId, token: data.token, fence, jobId, slot, peers, links: linksOf(plan, slot), frameBuffers },
       {
         frame: (from, frame) => this.#mail({ kind: 'frame', from, frame }),
         linkLost: (from, reason) => this.#mail({ kind: 'linkLost', from, reason }),

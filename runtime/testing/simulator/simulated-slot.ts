@@ -13,6 +13,7 @@ import type { SlotDeployment, SlotMail } from '../../protocol/slot.ts'
 import type { SlotFaults } from '../../slot/faults.ts'
 import { Slot } from '../../slot/slot.ts'
 import { PagedState } from '../../state/memory/paged-state.ts'
+import { FrameBuffers } from '../../core/frame-buffers.ts'
 import { openRestored } from '../../state/snapshot/restored-state.ts'
 import type { RunningSlot, SlotEvents, SlotRunner } from '../../task-manager/slot-runner.ts'
 import type { DataNetwork, SlotEnd } from './data-network.ts'
@@ -117,6 +118,7 @@ class Running implements RunningSlot {
         {
           now: () => time.now,
           random: () => random.next(),
+          frameBuffers: new FrameBuffers({ poison: true }),
           files,
           send: (slot, frame) => network.send(this.#end, deployment.peers[slot] as string, frame),
           report: report => {

@@ -91,7 +91,7 @@ export class ValueWriter {
   /** Begins a new document; also after an error. */
   begin(): void {
     if (this.#shared === undefined && this.#shapes.length > 0) this.#shapes = []
-    this.#ancestors.length = 0
+    if (this.#ancestors.length > 0) this.#ancestors.length = 0
     this.#arrayChecked = false
   }
 

@@ -92,7 +92,7 @@ export class Pack {
       if (row === nowhere) newRows++
       else {
         const before = this.#lengthAt(row)
-        this.takeBack(row)
+        this.#takeBack(row)
         if (length <= before) {
           records.copyTo(record, this.#bytes, this.#offset(row))
           this.#dead += before - length
@@ -116,8 +116,7 @@ export class Pack {
     if (this.#dead > this.#used >> 2) this.#resize(this.count, this.#used - this.#dead)
   }
 
-  /** It has not been changed. */
-  takeBack(row: number): void {
+  #takeBack(row: number): void {
     this.#rows[row] = this.hashAt(row)
     this.out--
   }

@@ -6,9 +6,9 @@
  * alone becomes objects. `maintain` goes the other way, by the clock algorithm with a second chance, in slices: it packs the
  * objects of one page after the other until memory is within its limit again; when objects take little memory already, it
  * moves packed pages to the store, and only drops them if they are there unchanged. Nothing moves in between, so a value
- * stays live during a turn, and memory may exceed the limit by what one turn touches. While the store has too much to write,
- * changed pages wait; if memory runs away meanwhile, they are written before the call returns: the slot goes no faster than
- * its disk.
+ * stays live during a turn, and memory may exceed the limit by what one turn touches. Slices grow with what is over the limit.
+ * While the store has too much to write, changed pages wait; if memory runs away meanwhile, they are written before the call
+ * returns: the slot goes no faster than its disk.
  *
  * While a snapshot runs and has not written the page yet (`awaited`), an entry is kept as it is before it is changed or handed
  * out (copy on access), so that a snapshot is of one instant although `get` hands out live objects. What the snapshot still

@@ -10,7 +10,6 @@ import type { Batch } from '../core/batch.ts'
 import { spreadKeyHash } from '../core/key-group.ts'
 import { seededRandom } from '../core/random.ts'
 import { createChannelDecoder, createChannelEncoder } from './channel-codec.ts'
-import { crc32 } from './checksum.ts'
 import { ColumnarDecoder, ColumnarEncoder } from './columnar.ts'
 import { copyValue, createCopier } from './copy.ts'
 import { decodeEntries, decodeValue, encodeEntries, encodeValue } from './value-codec.ts'
@@ -160,7 +159,6 @@ function otherFigures(rounds: number): Record<string, number> {
   const values = flat.slice(0, 512)
   const page = encodeEntries(keys, values)
   const single = values.map(value => encodeValue(value, 'v'))
-  const block = new Uint8Array(1 << 20).map((_, i) => i * 31)
   const copy = createCopier()
   let sink: unknown
   const timed: Record<string, readonly [operations: number, run: () => void]> = {
@@ -171,7 +169,6 @@ function otherFigures(rounds: number): Record<string, number> {
     'decodeEntries, per entry': [512, () => { sink = decodeEntries(page) }],
     'encodeValue': [512, () => { for (const value of values) sink = encodeValue(value, 'v') }],
     'decodeValue': [512, () => { for (const bytes of single) sink = decodeValue(bytes) }],
-    'crc32, per byte': [1 << 20, () => { sink = crc32(block) }],
   }
   const samples = Object.fromEntries(Object.keys(timed).map((name): [string, number[]] => [name, []]))
   for (let round = 0; round < rounds; round++) {

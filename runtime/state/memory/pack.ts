@@ -10,7 +10,7 @@
  *   on disk    u32 crc32 of what follows | u32 count | the same without room to grow
  *   record     varint length | body (`records.ts`)
  */
-import { crc32 } from '../../codec/checksum.ts'
+import { crc32 } from '../checksum.ts'
 import { copyBytes, varintBytes, type Records } from './records.ts'
 
 /** Heap and allocator bytes of a pack besides its buffer. */

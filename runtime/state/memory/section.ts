@@ -17,7 +17,7 @@
  */
 import { FlinkError } from '../../core/errors.ts'
 import type { Namespace } from '../../operators/keyed-state.ts'
-import { crc32 } from '../../codec/checksum.ts'
+import { crc32 } from '../checksum.ts'
 import { SharedShapes } from '../../codec/value.ts'
 import { decodeEntries, decodeValue, encodeEntries, encodeValue } from '../../codec/value-codec.ts'
 import type { Kept } from './kept.ts'

@@ -12,7 +12,7 @@
 import { FlinkError } from '../../core/errors.ts'
 import { assert } from '../../core/assert.ts'
 import type { FileSystem, ReadHandle, WriteHandle } from '../../core/files.ts'
-import { crc32 } from '../../codec/checksum.ts'
+import { crc32 } from '../checksum.ts'
 import type { SnapshotBlock, SnapshotFile } from '../../protocol/slot.ts'
 import { sha256 } from './sha256.ts'
 import type { CreateHasher, Hasher } from './sha256.ts'

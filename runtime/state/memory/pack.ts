@@ -159,21 +159,25 @@ export class Pack {
     this.#resize(rows + (rows >> 4), live + (live >> 4))
   }
 
-  /** Copies everything together into a buffer with room for so much. */
+  /** With everything copied together into a buffer with room for so much. */
   #resize(room: number, size: number): void {
-    const resized = new Pack(room, size)
-    if (this.#dead === 0) {
-      for (let row = 0; row < this.count; row++) resized.#addRow(this.#rows[row] as number, this.#offset(row))
-      copyBytes(this.#bytes, 0, this.#used, resized.#bytes, 0)
-      resized.#used = this.#used
-    } else {
-      for (let row = 0; row < this.count; row++) resized.#addFrom(this, row)
-    }
+    const resized = this.#copy(room, size)
     this.#room = room
     this.#rows = resized.#rows
     this.#bytes = resized.#bytes
     this.#used = resized.#used
     this.#dead = 0
+  }
+
+  #copy(room: number, size: number): Pack {
+    const copy = new Pack(room, size)
+    if (this.#dead === 0) {
+      for (let row = 0; row < this.count; row++) copy.#addRow(this.#rows[row] as number, this.#offset(row))
+      copy.#used = copyBytes(this.#bytes, 0, this.#used, copy.#bytes, 0)
+    } else {
+      for (let row = 0; row < this.count; row++) copy.#addFrom(this, row)
+    }
+    return copy
   }
 
   #addRow(hash: number, offset: number): void {
@@ -262,7 +266,7 @@ export class Pack {
 
   /** Nothing may be out. */
   toBlob(): Uint8Array {
-    if (this.#dead > 0) this.#resize(this.count, this.#used - this.#dead)
+    if (this.#dead > 0) return this.#copy(this.count, this.#used - this.#dead).toBlob()
     const { count } = this
     const blob = new Uint8Array(blobHeader + count * 8 + this.#used)
     const view = new Int32Array(blob.buffer, 0, 2 + count * 2)

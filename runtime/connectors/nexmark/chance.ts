@@ -16,11 +16,11 @@ export class Chance {
 
   /** What is drawn from here on depends on the seed and on `number` (32 bits) alone, whatever was drawn before. */
   begin(number: number): this {
-    this.#state = mix(mix(number) ^ this.#seed) | 0
+    this.#state = mix(mix(number) ^ this.#seed)
     return this
   }
 
-  /** 32 bits, unsigned. */
+  /** 32 bits, as a signed integer: an unsigned one would be a number on the heap wherever this call is not inlined. */
   bits(): number {
     this.#state = (this.#state + golden) | 0
     return mix(this.#state)
@@ -28,14 +28,14 @@ export class Chance {
 
   /** A whole number, 0 <= n < bound, which is below 2^31. `| 0` says to the engine that it is an integer. */
   below(bound: number): number {
-    return (this.bits() * bound * twoToMinus32) | 0
+    return ((this.bits() >>> 0) * bound * twoToMinus32) | 0
   }
 }
 
-/** The last step of MurmurHash3, a bijection of 32 bits. Unsigned. */
+/** The last step of MurmurHash3, a bijection of 32 bits. Signed. */
 function mix(value: number): number {
   let x = value | 0
   x = Math.imul(x ^ (x >>> 16), 0x85ebca6b)
   x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35)
-  return (x ^ (x >>> 16)) >>> 0
+  return x ^ (x >>> 16)
 }

@@ -48,14 +48,14 @@ export interface NexmarkOptions {
  */
 export class NexmarkGenerator {
   readonly #chance: Chance
-  readonly #delayMicros: number
+  readonly #rate: number
   readonly #pools: Pools
 
   constructor(options: NexmarkOptions = {}) {
     checkNexmarkOptions(options)
     const { seed = 0, rate = defaultRate } = options
     this.#chance = new Chance(seed)
-    this.#delayMicros = 1e6 / rate
+    this.#rate = rate
     this.#pools = preparePools(seed)
   }
 
@@ -70,7 +70,7 @@ export class NexmarkGenerator {
 
   /** Epoch ms. */
   timeOf(number: number): number {
-    return baseTime + Math.floor(Math.floor(number * this.#delayMicros) / 1000)
+    return baseTime + Math.floor((number * 1000) / this.#rate)
   }
 
   #bid(number: number, epoch: number): Bid {

@@ -12,12 +12,16 @@ if (version[0] < required[0] || (version[0] === required[0] && version[1] < requ
   process.exitCode = 5
 } else {
   module.enableCompileCache()
-  import('../dist/cli/main.js').then(
+  // What stands after `--` belongs to the job. `run` is a file of its own; its page of help is not in it.
+  var argv = process.argv.slice(2)
+  var own = argv.indexOf('--') === -1 ? argv : argv.slice(0, argv.indexOf('--'))
+  var run = own[0] === 'run' && own.indexOf('--help') === -1 && own.indexOf('-h') === -1
+  import(run ? '../dist/cli/run-main.js' : '../dist/cli/main.js').then(
     function (cli) {
-      return cli.main(process.argv.slice(2))
+      return cli.main(argv)
     },
     function (error) {
-      if (error && error.code === 'ERR_MODULE_NOT_FOUND' && /dist.cli.main\.js/.test(error.message)) {
+      if (error && error.code === 'ERR_MODULE_NOT_FOUND' && /dist.cli.(run-)?main\.js/.test(error.message)) {
         process.stderr.write('error: flink-ts is not built yet\n  In a clone of the repository run: npm run build\n')
         process.exitCode = 5
       } else throw error

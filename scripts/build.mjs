@@ -21,6 +21,7 @@ const staleChunkAge = 10 * 60_000
 
 /** Entries of one group share their code. */
 const groups = [
+  ['cli/run-main.ts'],
   ['cli/main.ts', 'cli/commands.ts'],
   ['runtime/job-manager/main.ts'],
   ['runtime/task-manager/main.ts'],
@@ -35,6 +36,36 @@ const groups = [
     'runtime/task-manager/slot-worker-main.ts',
   ],
 ]
+
+/**
+ * Some groups have what they need at every start in one file, by their first entry. Each part alone needs less, but esbuild
+ * makes a file of its own for whatever has another set of users, and twenty files cost a start as much as all that is in them.
+ * What is not used costs nothing: V8 keeps compiled code of functions that ran.
+ */
+const oneFileOf = {
+  'cli/run-main.ts': {
+    modules: ['cli/run-main.ts', 'cli/session/run-job.ts', 'cli/session/build-job.ts'],
+    /** Besides these, who loads that file: entries, and what they load late. */
+    loaders: ['cli/output/tell-error.ts', 'cli/ui/view.tsx', 'cli/session/profiles.ts'],
+  },
+  'runtime/index.ts': {
+    modules: [
+      'runtime/index.ts',
+      'runtime/connectors/file.ts',
+      'runtime/connectors/datagen.ts',
+      'runtime/task-manager/slot-worker.ts',
+      'runtime/job-manager/coordinators/enumerators.ts',
+      'runtime/deploy/compile-bundle.ts',
+    ],
+    loaders: [
+      'runtime/testing/index.ts',
+      'cli/bundle/compile-worker.ts',
+      'runtime/job-manager/coordinators/coordinator-worker.ts',
+      'runtime/operators/fusion/show-generated.ts',
+      'runtime/task-manager/profile/slot-profiler.ts',
+    ],
+  },
+}
 
 /**
  * Packages that are part of what we build, because as many small files they cost every start more than all the rest. They
@@ -66,12 +97,14 @@ async function bundle() {
     target: 'node22',
     banner: { js: requireOfFile },
     sourcemap: 'linked',
+    // A stack needs lines only.
+    sourcesContent: false,
     jsx: 'automatic',
     keepNames: false,
     metafile: true,
     write: false,
     logLevel: 'warning',
-    plugins: [lateModules, nodeModules, oclifParserOnly, externalPackages, moduleUrls],
+    plugins: [oneFile, lateModules, nodeModules, oclifParserOnly, externalPackages, moduleUrls],
   })))
   const files = [...results.flatMap(result => result.outputFiles.map(withoutUnusedRequire)), licencesOf(results.flatMap(result => Object.keys(result.metafile.inputs)))]
 
@@ -99,7 +132,7 @@ function withoutUnusedRequire({ path, text, contents }) {
 
 /** What we copied of others goes with what they ask of who copies it. */
 function licencesOf(inputs) {
-  const packages = [...new Set(inputs.flatMap(input => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0] ?? []))].sort()
+  const packages = [...new Set(inputs.flatMap(input => /^[^:]*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0] ?? []))].sort()
   const texts = packages.map(directory => {
     const { name, version, license } = JSON.parse(readFileSync(join(root, directory, 'package.json'), 'utf8'))
     const file = readdirSync(join(root, directory)).find(entry => /^licen[cs]e/i.test(entry))
@@ -115,6 +148,8 @@ const ownOf = importer => `?${relative(root, importer)}`
 const loadedByFirstCall = {
   'node:crypto': { functions: ['createHash', 'randomBytes'], classes: [] },
   'node:child_process': { functions: ['spawn', 'spawnSync'], classes: [] },
+  // oclif asks on the terminal for what a flag may be asked for; ours may not.
+  'node:readline': { functions: ['createInterface'], classes: [] },
   // The wire format is our own; this one is for comparison (`exchange.codec: 'record'`).
   msgpackr: { functions: [], classes: ['Packr'] },
 }
@@ -167,6 +202,18 @@ const oclifParserOnly = {
   },
 }
 
+const oneFileIn = build => oneFileOf[build.initialOptions.entryPoints[0]]
+
+const oneFile = {
+  name: 'one-file',
+  setup(build) {
+    const file = oneFileIn(build)
+    if (file === undefined) return
+    build.onResolve({ filter: /^one-file$/ }, () => ({ path: 'one-file', namespace: 'one-file' }))
+    build.onLoad({ filter: /./, namespace: 'one-file' }, () => ({ contents: file.modules.map(path => `import './${path}'`).join('\n'), resolveDir: root }))
+  },
+}
+
 /** A package stays outside, unless it is `inlined` or imported by one that is. */
 const externalPackages = {
   name: 'external-packages',
@@ -188,13 +235,17 @@ const moduleUrls = {
     build.onLoad({ filter: /\.(ts|tsx)$/ }, args => {
       if (args.path.includes(`${sep}node_modules${sep}`)) return undefined
       const source = readFileSync(args.path, 'utf8')
-      if (!source.includes('import.meta')) return undefined
+      const path = relative(root, args.path).split(sep).join('/')
+      const loader = args.path.endsWith('x') ? 'tsx' : 'ts'
+      // At the end, where it moves no line.
+      const file = oneFileIn(build)
+      const more = file?.modules.includes(path) || file?.loaders.includes(path) ? "\nimport 'one-file'\n" : ''
+      if (!source.includes('import.meta')) return more === '' ? undefined : { contents: source + more, loader }
       if (/import\.meta\.(dirname|filename|resolve)/.test(source)) {
         return { errors: [{ text: 'use import.meta.url: code may move into a shared chunk, where the other forms of import.meta name the chunk', location: { file: args.path } }] }
       }
-      const path = relative(root, args.path).split(sep).join('/').replace(/\.tsx?$/, '.js')
-      const url = `(import.meta.url.slice(0, import.meta.url.lastIndexOf('/dist/') + 6) + ${JSON.stringify(path)})`
-      return { contents: source.replaceAll('import.meta.url', url), loader: args.path.endsWith('x') ? 'tsx' : 'ts' }
+      const url = `(import.meta.url.slice(0, import.meta.url.lastIndexOf('/dist/') + 6) + ${JSON.stringify(path.replace(/\.tsx?$/, '.js'))})`
+      return { contents: source.replaceAll('import.meta.url', url) + more, loader }
     })
   },
 }

@@ -1,4 +1,4 @@
-/** Runs `compile-worker.ts` and waits for its answer; the caller may give up at any moment. */
+/** For `explain`: runs `compile-worker.ts` and waits for its answer; the caller may give up at any moment. */
 import { readFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { Worker } from 'node:worker_threads'
@@ -6,7 +6,8 @@ import { errorFromData, errorToData, FlinkError } from '../../runtime/core/error
 import type { JobConfig } from '../../runtime/graph/config.ts'
 import type { JobGraph } from '../../runtime/graph/job-graph.ts'
 import { importPosition, type JobBundle } from './bundle-job.ts'
-import type { CompileAnswer, CompileRequest } from './compile-worker.ts'
+import type { CompileAnswer } from '../../runtime/deploy/process-events.ts'
+import type { ExplainAnswer, ExplainRequest } from './compile-worker.ts'
 import { entryUrl } from './installation.ts'
 
 export interface CompileOptions {
@@ -46,17 +47,11 @@ export function openCompiler(): JobCompiler {
       worker.stdout.on('data', (chunk: Buffer) => options.onOutput?.(chunk.toString()))
       worker.stderr.on('data', (chunk: Buffer) => options.onOutput?.(chunk.toString()))
       const answered = answerOf(worker, options.signal, jobFile)
-      worker.postMessage({ bundlePath: options.bundle.path, jobFile, config: options.config, generated: options.generated === true } satisfies CompileRequest)
+      worker.postMessage({ bundlePath: options.bundle.path, jobFile, config: options.config, generated: options.generated === true } satisfies ExplainRequest)
       const answer = await answered
-      switch (answer.kind) {
-        case 'compiled':
-          compiled = true
-          return answer
-        case 'refused':
-          throw errorFromData(answer.error)
-        case 'packageMissing':
-          throw packageMissing(answer.specifier, options)
-      }
+      if (answer.kind !== 'compiled') throw refusalOf(answer, options.bundle)
+      compiled = true
+      return answer
     },
     close() {
       // One that has answered is in nobody's way, and to take it down now would take time from the cluster that just starts.
@@ -68,7 +63,7 @@ export function openCompiler(): JobCompiler {
   }
 }
 
-function answerOf(worker: Worker, signal: AbortSignal | undefined, jobFile: string): Promise<CompileAnswer> {
+function answerOf(worker: Worker, signal: AbortSignal | undefined, jobFile: string): Promise<ExplainAnswer> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal!.reason)
     signal?.addEventListener('abort', onAbort, { once: true })
@@ -76,13 +71,18 @@ function answerOf(worker: Worker, signal: AbortSignal | undefined, jobFile: stri
       signal?.removeEventListener('abort', onAbort)
       act()
     }
-    worker.once('message', (answer: CompileAnswer) => settle(() => resolve(answer))())
+    worker.once('message', (answer: ExplainAnswer) => settle(() => resolve(answer))())
     worker.once('error', error => settle(() => reject(errorFromData(errorToData(error, 'JOB_BUILD_FAILED'))))())
     worker.once('exit', code => settle(() => reject(new FlinkError('JOB_BUILD_FAILED', `${jobFile} ended its process with code ${code} while it was loaded`, { hint: 'A job file must only export its job; remove process.exit().' })))())
   })
 }
 
-function packageMissing(specifier: string, { bundle }: CompileOptions): FlinkError {
+/** What a person is told when a job cannot be built. */
+export function refusalOf(answer: Exclude<CompileAnswer, { kind: 'compiled' }>, bundle: JobBundle): FlinkError {
+  return answer.kind === 'refused' ? errorFromData(answer.error) : packageMissing(answer.specifier, bundle)
+}
+
+function packageMissing(specifier: string, bundle: JobBundle): FlinkError {
   const at = importPosition(bundle.inputs, specifier, file => readFileSync(file, 'utf8'))
   return new FlinkError('BUNDLE_FAILED', `package "${specifier}" is not installed`, {
     hint: `Install it: npm install ${specifier}`,

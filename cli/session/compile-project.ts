@@ -1,4 +1,4 @@
-/** From a project directory to a job graph: find the job file, bundle it, evaluate it. What `run` and `explain` share. */
+/** From a project directory to a job graph: find the job file, bundle it, evaluate it. */
 import type { JobConfig } from '../../runtime/graph/config.ts'
 import type { JobGraph } from '../../runtime/graph/job-graph.ts'
 import { bundleOnce, type JobBundle } from '../bundle/bundle-job.ts'
@@ -10,8 +10,6 @@ export interface CompileProjectOptions {
   /** As the user named it; undefined for the project's own. */
   readonly jobFile: string | undefined
   readonly config: JobConfig
-  /** A bundle in a shape that profiles understand. */
-  readonly profiled?: boolean
   readonly generated?: boolean
   readonly signal?: AbortSignal
   /** What the module prints while it is evaluated. */
@@ -28,13 +26,13 @@ export interface CompiledProject {
   readonly compileMillis: number
 }
 
-/** @throws {FlinkError} with the user's line where there is one; the reason of `signal` when aborted */
-export async function compileProject({ projectDirectory, jobFile: named, config, profiled, generated: wanted, signal, onOutput }: CompileProjectOptions): Promise<CompiledProject> {
+/** For `explain`, without a cluster. @throws {FlinkError} with the user's line where there is one; the reason of `signal` when aborted */
+export async function compileProject({ projectDirectory, jobFile: named, config, generated: wanted, signal, onOutput }: CompileProjectOptions): Promise<CompiledProject> {
   const jobFile = findJobFile(projectDirectory, named)
   const started = performance.now()
   const compiler = openCompiler()
   try {
-    const bundle = await bundleOnce({ projectDirectory, jobFile, ...(profiled ? { profiled } : {}) })
+    const bundle = await bundleOnce({ projectDirectory, jobFile })
     const bundled = performance.now()
     const { graph, explanation, generated } = await compiler.compile({ bundle, projectDirectory, jobFile, config, generated: wanted === true, ...(signal === undefined ? {} : { signal }), ...(onOutput === undefined ? {} : { onOutput }) })
     return { bundle, graph, explanation, ...(generated === undefined ? {} : { generated }), bundleMillis: bundled - started, compileMillis: performance.now() - bundled }

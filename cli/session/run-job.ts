@@ -16,7 +16,7 @@ import { removeOldBundles } from '../bundle/bundle-job.ts'
 import { toJsonLine } from '../output/json-lines.ts'
 import { clusterClient, endIdleCluster, type ClusterClient } from './cluster-client.ts'
 import { clusterSize, slotsOf, type ClusterSize } from './cluster-size.ts'
-import type { CompiledProject } from './compile-project.ts'
+import type { BuiltJob } from './build-job.ts'
 import { parseRunConfig, type RunConfig } from './job-config.ts'
 import { initialSession, sessionStep, type SessionCommand, type SessionEvent, type SessionResult, type Signal } from './run-machine.ts'
 import { openFace, type Face } from './face.ts'
@@ -80,7 +80,7 @@ class RunSession {
   #state = initialSession
   #cluster: LocalCluster | undefined
   #client: ClusterClient | undefined
-  #project: CompiledProject | undefined
+  #project: BuiltJob | undefined
   #overdue: NodeJS.Timeout | undefined
 
   constructor(options: RunOptions, config: RunConfig, savepointPath: string | undefined, profiles: Profiles | undefined) {
@@ -105,7 +105,13 @@ class RunSession {
     const impatient = setTimeout(() => this.#sayWhatIsAwaited(), patienceMillis)
 
     this.#work(this.#start())
-    const { force, result } = await this.#over.promise
+    const { force, result } = await this.#over.promise.catch((error: unknown) => {
+      // A bug of ours. It is told by whoever called us; what was started must not keep this process from ending.
+      this.#cluster?.kill()
+      process.off('exit', killCluster)
+      setImmediate(() => process.exit())
+      throw error
+    })
 
     clearTimeout(impatient)
     clearTimeout(this.#overdue)
@@ -173,9 +179,10 @@ class RunSession {
     await endIdleCluster(this.#options.projectDirectory).catch(() => {})
     this.#startCluster(size)
     const { projectDirectory, jobFile } = this.#options
-    const { compileProject } = await import('./compile-project.ts')
-    this.#project = await compileProject({
-      projectDirectory, jobFile, config: this.#config.job, profiled: this.#profiles !== undefined, signal: this.#abort.signal, onOutput: text => this.#face.output(text),
+    const { buildJob } = await import('./build-job.ts')
+    this.#project = await buildJob({
+      projectDirectory, jobFile, config: this.#config.job, profiled: this.#profiles !== undefined, cluster: this.#cluster!, signal: this.#abort.signal,
+      onOutput: text => this.#face.output(text),
     })
     const needed = executionPlan(this.#project.graph).slots.length
     const { slots, taskmanagers } = this.#options

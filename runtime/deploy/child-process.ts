@@ -61,7 +61,8 @@ export function openLifeLine<Bootstrap>(orphaned: (bootstrap: Bootstrap | undefi
 /** Tells the parent; synchronous, so that it works as last words. A parent that is gone or does not listen is fine. */
 export function tellParent(line: ChildLine): void {
   try {
-    writeSync(upwards, `${JSON.stringify(line)}\n`)
+    const bytes = Buffer.from(`${JSON.stringify(line)}\n`)
+    for (let written = 0; written < bytes.length; ) written += writeSync(upwards, bytes, written)
   } catch {
     // The life line says the rest.
   }

@@ -301,3 +301,40 @@ test('when the root of a detached cluster is killed, its TaskManagers go and cle
   await running.stop(10_000)
   expect([leavings(), existsSync(running.restSocket)]).toEqual([[], false])
 })
+
+describe('a job is built by the JobManager', () => {
+  /** A module that does `top` when it is loaded, before it exports its job. */
+  const request = (top: string) => {
+    const bundlePath = join(project, 'job.mjs')
+    writeFileSync(bundlePath, `import { job } from ${JSON.stringify(api)}
+import { existsSync, writeFileSync } from 'node:fs'
+${top}
+export default job('test', env => { env.fromData([1]).print() })
+`)
+    return { bundlePath, jobFile: 'src/job.ts', config: defaultJobConfig }
+  }
+  const forever = new AbortController().signal
+
+  test('before it is ready already; what the module prints is handed on', async () => {
+    const printed: string[] = []
+    const answer = await start().compile(request(`console.log('hello')`), text => printed.push(text), forever)
+    expect(answer).toMatchObject({ kind: 'compiled', graph: { name: 'test' } })
+    expect(printed.join('')).toBe('hello\n')
+  })
+
+  test('one that is lost over it is asked again', async () => {
+    const marker = join(project, 'was here')
+    const answer = await start().compile(request(`if (!existsSync(${JSON.stringify(marker)})) { writeFileSync(${JSON.stringify(marker)}, ''); process.kill(process.pid, 'SIGKILL') }`), () => {}, forever)
+    expect(answer).toMatchObject({ kind: 'compiled' })
+  })
+
+  test('a module that ends it each time is told as what it is', async () => {
+    await expect(start().compile(request(`process.kill(process.pid, 'SIGKILL')`), () => {}, forever)).rejects.toMatchObject({ code: 'PROCESS_LOST' })
+  })
+
+  test('a module that never ends is given up', async () => {
+    const giveUp = new AbortController()
+    const answer = start().compile(request(`console.log('looping'); await new Promise(() => {})`), () => giveUp.abort(new Error('enough')), giveUp.signal)
+    await expect(answer).rejects.toThrow('enough')
+  })
+})

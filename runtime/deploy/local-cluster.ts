@@ -15,7 +15,7 @@ import {
   createProjectDirectories, createSocketDirectory, lockProject, newClusterId, projectDirectories, readClusterFile, refuseBusyProject,
   removeClusterFiles, removeSocketDirectory, socketDirectoryAt, writeClusterFile, type ProjectDirectories, type ProjectLock,
 } from './cluster-directory.ts'
-import type { JobManagerBootstrap, ProcessEvent, RootLine, TaskManagersSpec } from './process-events.ts'
+import type { CompileAnswer, CompileRequest, JobManagerBootstrap, ProcessEvent, RootLine, TaskManagersSpec } from './process-events.ts'
 import { checkOpenFiles } from './open-files.ts'
 import { identityOf, isAlive, ownIdentity } from './process-identity.ts'
 import { Supervisor, type ProcessSpec } from './supervisor.ts'
@@ -49,6 +49,14 @@ export interface LocalCluster {
   readonly token: string
   /** The REST server listens. Rejects when the JobManager cannot be started. */
   readonly ready: Promise<void>
+  /**
+   * Builds a job: its module is evaluated by the thread of the JobManager that is going to run its enumerators. It may be asked
+   * before the cluster is ready. One at a time.
+   *
+   * @param output gets what the module prints meanwhile
+   * @throws {FlinkError} PROCESS_LOST or OUT_OF_MEMORY when the JobManager ends over it; the reason of `signal` when aborted
+   */
+  compile(request: CompileRequest, output: (text: string) => void, signal: AbortSignal): Promise<CompileAnswer>
   /** Returns a function that ends it. */
   onProcessEvent(listener: (event: ProcessEvent) => void): () => void
   /** Ends the cluster in good order, by force after `graceMs`; resolves when nothing of it is left. Detached: only lets go of it. */
@@ -57,6 +65,15 @@ export interface LocalCluster {
   kill(): void
   /** Process id by name (`jobmanager`, `tm-1` ...), for tests and for people. */
   processes(): ReadonlyMap<string, number>
+}
+
+/** A job that is being built, and how often the JobManager was lost over it. */
+interface Compiling {
+  readonly line: RootLine
+  readonly output: (text: string) => void
+  readonly resolve: (answer: CompileAnswer) => void
+  readonly reject: (error: unknown) => void
+  lost: number
 }
 
 export interface ClusterInfo {
@@ -96,6 +113,7 @@ export function startLocalCluster(options: LocalClusterOptions): LocalCluster {
   // Whoever does not wait for it must not be ended by it.
   ready.promise.catch(() => {})
   let epoch = 0
+  let compiling: Compiling | undefined
 
   const tell = (event: ProcessEvent) => {
     options.log?.(describe(event))
@@ -105,6 +123,11 @@ export function startLocalCluster(options: LocalClusterOptions): LocalCluster {
     event(event) {
       if (event.kind === 'gaveUp' && event.process === jobManagerName) ready.reject(errorFromData(event.error))
       if (event.kind === 'ended' && detached) ready.reject(errorFromData(event.error))
+      if (event.process === jobManagerName && compiling !== undefined) {
+        // Once it may have been chance; a module that ends its JobManager again would do so for ever.
+        if (event.kind === 'ended' && (detached || compiling.lost++ > 0)) compiling.reject(errorFromData(event.error))
+        if (event.kind === 'started') supervisor.tell(jobManagerName, compiling.line)
+      }
       if (event.kind === 'ended' && event.process !== jobManagerName) {
         removeStateOf(projectDirectory, clusterId, event.process)
         supervisor.tell(jobManagerName, { kind: 'processEnded', process: event.process, pid: event.pid, error: event.error } satisfies RootLine)
@@ -114,6 +137,8 @@ export function startLocalCluster(options: LocalClusterOptions): LocalCluster {
     line(process, line) {
       if (process !== jobManagerName) return
       if (line.kind === 'ready') ready.resolve()
+      if (line.kind === 'compileOutput') compiling?.output(line.text)
+      if (line.kind === 'compiled') compiling?.resolve(line.answer)
       if (line.kind === 'ready' || line.kind === 'shutdown') tell({ kind: line.kind, process })
       if (line.kind === 'shutdown') void stop(options.cancelGraceMs ?? 2_000)
     },
@@ -176,6 +201,19 @@ export function startLocalCluster(options: LocalClusterOptions): LocalCluster {
     onProcessEvent(listener) {
       listeners.add(listener)
       return () => void listeners.delete(listener)
+    },
+    compile(request, output, signal) {
+      const { promise, resolve, reject } = Promise.withResolvers<CompileAnswer>()
+      const aborted = () => reject(signal.reason)
+      const line = { kind: 'compile', request } satisfies RootLine
+      compiling = { line, output, resolve, reject, lost: 0 }
+      signal.addEventListener('abort', aborted, { once: true })
+      if (signal.aborted) aborted()
+      else supervisor.tell(jobManagerName, line)
+      return promise.finally(() => {
+        compiling = undefined
+        signal.removeEventListener('abort', aborted)
+      })
     },
     stop,
     kill() {

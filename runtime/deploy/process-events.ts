@@ -4,6 +4,8 @@
  * line; the child writes lines to descriptor 3. All lines are JSON.
  */
 import type { ErrorData } from '../core/errors.ts'
+import type { JobConfig } from '../graph/config.ts'
+import type { JobGraph } from '../graph/job-graph.ts'
 
 /** First line on the life line of a TaskManager. */
 export interface TaskManagerBootstrap {
@@ -43,11 +45,28 @@ export interface TaskManagersSpec {
   readonly passEnvironment: readonly string[]
 }
 
+/** A job that is to be built: its module evaluated, its graph translated. */
+export interface CompileRequest {
+  /** Absolute. */
+  readonly bundlePath: string
+  /** As the user named it, for messages. */
+  readonly jobFile: string
+  readonly config: JobConfig
+}
+export type CompileAnswer =
+  | { readonly kind: 'compiled'; readonly graph: JobGraph }
+  | { readonly kind: 'refused'; readonly error: ErrorData }
+  /** A package that the job imports is not installed. */
+  | { readonly kind: 'packageMissing'; readonly specifier: string }
+
 /** Child to parent, on descriptor 3. */
 export type ChildLine =
   | { readonly kind: 'ready' }
   /** The JobManager was asked to end the cluster (`DELETE /cluster`), which is the root's to do. */
   | { readonly kind: 'shutdown' }
+  /** What the module of the job prints while it is loaded. */
+  | { readonly kind: 'compileOutput'; readonly text: string }
+  | { readonly kind: 'compiled'; readonly answer: CompileAnswer }
   /** Last words: why it is about to end itself. */
   | { readonly kind: 'dying'; readonly error: ErrorData }
 
@@ -55,6 +74,8 @@ export type ChildLine =
 export type RootLine =
   /** The project is this cluster's. */
   | { readonly kind: 'go' }
+  /** Answered by `compiled`. One at a time; it may come before the JobManager listens. */
+  | { readonly kind: 'compile'; readonly request: CompileRequest }
   /** Why a TaskManager is gone, which its socket does not say. */
   | { readonly kind: 'processEnded'; readonly process: string; readonly pid: number; readonly error: ErrorData }
 

@@ -52,6 +52,8 @@ const healthyAfterMs = 5_000
 const maxQuickDeaths = 6
 const firstPauseMs = 100
 const maxPauseMs = 5_000
+/** Of what a child tells: a job graph is the longest. */
+const maxLineLength = 64 * 1024 * 1024
 
 export class Supervisor {
   readonly #events: SupervisorEvents
@@ -149,7 +151,7 @@ export class Supervisor {
     let text = ''
     pipe?.on('error', () => {})
     pipe?.on('data', (chunk: Buffer) => {
-      text = (text + chunk.toString('utf8')).slice(-65_536)
+      text = (text + chunk.toString('utf8')).slice(-maxLineLength)
       for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n')) {
         const line = JSON.parse(text.slice(0, at)) as ChildLine
         text = text.slice(at + 1)

@@ -9,7 +9,7 @@ import { childEnvironment } from '../deploy/child-environment.ts'
 import { dieNow, openLifeLine, tellParent } from '../deploy/child-process.ts'
 import { removeLeavings, socketDirectoryAt } from '../deploy/cluster-directory.ts'
 import { nodeFiles } from '../deploy/node-files.ts'
-import type { JobManagerBootstrap, RootLine } from '../deploy/process-events.ts'
+import type { CompileRequest, JobManagerBootstrap, RootLine } from '../deploy/process-events.ts'
 import { identityOf, signal, type ProcessIdentity } from '../deploy/process-identity.ts'
 import { removeStateOf, startTaskManagers, stopAll } from '../deploy/task-managers.ts'
 import { Supervisor } from '../deploy/supervisor.ts'
@@ -41,17 +41,27 @@ const lifeLine = await openLifeLine<JobManagerBootstrap>(known => {
 const { bootstrap } = lifeLine
 const { clusterId, token, projectDirectory, detached } = bootstrap
 const sockets = socketDirectoryAt(bootstrap.socketDirectory)
-/** Lines that came before we could do with them what they say. */
-const early: RootLine[] = []
-if (bootstrap.waitsForGo) {
-  await new Promise<void>(resolve =>
-    lifeLine.onLine(line => {
-      if ((line as RootLine).kind === 'go') resolve()
-      else early.push(line as RootLine)
-    }),
-  )
-}
+const journal = new EventJournal()
+// Its thread takes longer to start than we do.
+const coordinatorHost = new WorkerCoordinatorHost((jobId, stream, text) => journal.append(manager.now(), { kind: 'output', jobId, stream, text }))
+
+/** Deaths that we were told of before we could do anything about them. */
+const earlyDeaths: Extract<RootLine, { kind: 'processEnded' }>[] = []
+let onDeath = (line: Extract<RootLine, { kind: 'processEnded' }>): void => void earlyDeaths.push(line)
+const go = Promise.withResolvers<void>()
+lifeLine.onLine(each => {
+  const line = each as RootLine
+  if (line.kind === 'go') go.resolve()
+  else if (line.kind === 'processEnded') onDeath(line)
+  else void compile(line.request)
+})
+if (bootstrap.waitsForGo) await go.promise
 going = true
+
+async function compile(request: CompileRequest): Promise<void> {
+  const answer = await coordinatorHost.compile(request, text => tellParent({ kind: 'compileOutput', text }))
+  tellParent({ kind: 'compiled', answer })
+}
 
 let stopping = false
 
@@ -84,7 +94,6 @@ function killLater(process: ProcessIdentity | undefined): void {
 
 // --- the JobManager ---
 
-const journal = new EventJournal()
 let wakeTimer: NodeJS.Timeout | undefined
 const clock = () => performance.timeOrigin + performance.now()
 const manager = new JobManager(
@@ -94,7 +103,7 @@ const manager = new JobManager(
     random: () => Math.random(),
     files: nodeFiles,
     snapshots: new SnapshotDirectory(nodeFiles),
-    coordinatorHost: new WorkerCoordinatorHost((jobId, stream, text) => journal.append(manager.now(), { kind: 'output', jobId, stream, text })),
+    coordinatorHost,
     journal,
     send,
     close: id => peers.get(id)?.connection.close(),
@@ -149,11 +158,8 @@ if (detached) {
   const environment = childEnvironment(process.env, bootstrap.taskManagers.passEnvironment)
   startTaskManagers(supervisor, { clusterId, token, socketDirectory: bootstrap.socketDirectory, projectDirectory, environment, taskManagers: bootstrap.taskManagers })
 }
-const hear = (line: RootLine) => {
-  if (line.kind === 'processEnded') reportDeath(line.process, line.error)
-}
-lifeLine.onLine(line => hear(line as RootLine))
-early.forEach(hear)
+onDeath = line => reportDeath(line.process, line.error)
+earlyDeaths.splice(0).forEach(onDeath)
 process.on('SIGTERM', () => void stop())
 process.on('SIGINT', () => {})
 process.on('SIGHUP', () => {})

@@ -3,6 +3,7 @@
  * worker's port, or nothing at all in one thread. In order both ways; every message names the attempt.
  */
 import type { ErrorData } from '../../core/errors.ts'
+import type { CompileAnswer, CompileRequest } from '../../deploy/process-events.ts'
 import type { JobGraph } from '../../graph/job-graph.ts'
 
 /** Everything a host needs to run the enumerators of one attempt. */
@@ -38,6 +39,10 @@ export type FromCoordinatorHost =
   | { readonly kind: 'noMoreSplits'; readonly attempt: number; readonly operatorId: string; readonly subtask: number }
   | { readonly kind: 'snapshot'; readonly attempt: number; readonly checkpointId: number; readonly operatorId: string; readonly state: Uint8Array }
   | { readonly kind: 'failed'; readonly attempt: number; readonly error: ErrorData }
+
+/** Between `WorkerCoordinatorHost` and its thread: before a job is submitted, the thread that will run its enumerators builds it. */
+export type ToCoordinatorWorker = ToCoordinatorHost | { readonly kind: 'compile'; readonly request: CompileRequest }
+export type FromCoordinatorWorker = FromCoordinatorHost | { readonly kind: 'compiled'; readonly answer: CompileAnswer }
 
 /** Runs the enumerators of every job. A `start` ends what ran before for the same job; nothing it did not send is lost. */
 export interface CoordinatorHost {

@@ -1,26 +1,39 @@
-/** The worker thread behind `WorkerCoordinatorHost`: evaluates the bundle and runs the job's enumerators. */
+/**
+ * The worker thread behind `WorkerCoordinatorHost`: evaluates the bundle and runs the job's enumerators. If it was this thread
+ * that built the job before it was submitted, it goes on with what it has evaluated then.
+ */
 import { parentPort } from 'node:worker_threads'
 import { assert } from '../../core/assert.ts'
 import { errorToData } from '../../core/errors.ts'
+import { compileBundle, type Compiled } from '../../deploy/compile-bundle.ts'
 import { translate } from '../../graph/translate.ts'
 import { nodeFiles } from '../../deploy/node-files.ts'
+import type { CompileRequest } from '../../deploy/process-events.ts'
 import { loadJobDefinition } from '../../deploy/user-code.ts'
-import type { FromCoordinatorHost, StartEnumerators, ToCoordinatorHost } from './coordinator-protocol.ts'
+import type { FromCoordinatorWorker, StartEnumerators, ToCoordinatorHost, ToCoordinatorWorker } from './coordinator-protocol.ts'
 import { Enumerators, type EvaluatedJob } from './enumerators.ts'
 
 const port = parentPort
 assert(port, 'the coordinator worker is a worker thread')
-const emit = (message: FromCoordinatorHost) => port.postMessage(message)
+const emit = (message: FromCoordinatorWorker) => port.postMessage(message)
 
 let started = false
+let compiled: Compiled['job']
 let enumerators: Enumerators | undefined
 /** What came while the bundle was being evaluated. */
 const early: Exclude<ToCoordinatorHost, StartEnumerators>[] = []
-port.on('message', (message: ToCoordinatorHost) => {
+port.on('message', (message: ToCoordinatorWorker) => {
   if (message.kind === 'start') void begin(message)
+  else if (message.kind === 'compile') void compile(message.request)
   else if (enumerators) enumerators.receive(message)
   else early.push(message)
 })
+
+async function compile(request: CompileRequest): Promise<void> {
+  const { answer, job } = await compileBundle(request)
+  compiled = job
+  emit({ kind: 'compiled', answer })
+}
 
 async function begin(start: StartEnumerators): Promise<void> {
   assert(!started, 'one thread runs the enumerators of one attempt')
@@ -35,6 +48,6 @@ async function begin(start: StartEnumerators): Promise<void> {
 }
 
 async function evaluate({ bundlePath, graph: { config } }: StartEnumerators): Promise<EvaluatedJob> {
-  const definition = await loadJobDefinition(bundlePath, config.args)
+  const definition = compiled?.definition ?? (await loadJobDefinition(bundlePath, config.args))
   return { definition, graph: translate(definition, config) }
 }

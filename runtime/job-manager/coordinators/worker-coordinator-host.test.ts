@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { defaultJobConfig } from '../../graph/config.ts'
 import { translate } from '../../graph/translate.ts'
 import { loadJobDefinition } from '../../deploy/user-code.ts'
@@ -114,4 +114,60 @@ test('a job that is built differently here is refused', async () => {
     { kind: 'failed', error: { code: 'NONDETERMINISTIC_GRAPH', detail: 'the job: name is "numbers" in the JobManager and "numbers of yesterday" in what was submitted.' } },
   ])
   it.send('j', { kind: 'stop' })
+})
+
+describe('a job that is built before it is submitted', () => {
+  const request = (start: StartEnumerators) => ({ bundlePath: start.bundlePath, jobFile: 'src/job.ts', config: defaultJobConfig })
+
+  test('is evaluated once for both, if the copy that is run is the same; the next attempt evaluates it anew', async () => {
+    const { host: it, messages, logged, until } = host()
+    const start = await bundle('built', `console.log('evaluated ' + globalThis.evaluated); ctx.signalNoMoreSplits(subtask)`, 'globalThis.evaluated = (globalThis.evaluated ?? 0) + 1; console.log("loaded")')
+    const printed: string[] = []
+    const answer = await it.compile(request(start), text => printed.push(text.trim()))
+    expect(answer).toMatchObject({ kind: 'compiled', graph: { hash: start.graph.hash } })
+    expect(printed).toEqual(['loaded'])
+
+    const copy = join(directory, 'built-copy.mjs')
+    copyFileSync(start.bundlePath, copy)
+    const operatorId = start.sources[0]?.operatorId as string
+    it.send('j', { ...start, bundlePath: copy })
+    it.send('j', { kind: 'requestSplit', attempt: 1, operatorId, subtask: 0 })
+    await until(() => messages.length === 1 && logged.length === 1)
+    expect(logged).toEqual(['stdout: evaluated 1'])
+
+    it.send('j', { ...start, bundlePath: copy, attempt: 2 })
+    it.send('j', { kind: 'requestSplit', attempt: 2, operatorId, subtask: 0 })
+    await until(() => messages.length === 2 && logged.length >= 2)
+    expect(logged.slice(1).join('\n')).toContain('stdout: loaded')
+    it.send('j', { kind: 'stop' })
+  })
+
+  test('another one than was built is evaluated for itself', async () => {
+    const { host: it, messages, until } = host()
+    const [built, other] = [await bundle('built-one', ''), await bundle('built-other', `ctx.signalNoMoreSplits(subtask)`)]
+    expect(await it.compile(request(built), () => {})).toMatchObject({ kind: 'compiled' })
+    it.send('j', other)
+    it.send('j', { kind: 'requestSplit', attempt: 1, operatorId: other.sources[0]?.operatorId as string, subtask: 1 })
+    await until(() => messages.length === 1)
+    expect(messages).toMatchObject([{ kind: 'noMoreSplits', subtask: 1 }])
+    it.send('j', { kind: 'stop' })
+  })
+
+  test('what is wrong with it is the answer, and a flood of text is cut', async () => {
+    const { host: it } = host()
+    const path = join(directory, 'broken.mjs')
+    const compiled = (text: string, output: (text: string) => void = () => {}) => {
+      writeFileSync(path, text)
+      return it.compile({ bundlePath: path, jobFile: 'src/job.ts', config: defaultJobConfig }, output)
+    }
+    expect(await compiled('export const x = 1')).toMatchObject({ kind: 'refused', error: { code: 'NO_JOB_EXPORT', message: 'src/job.ts has no default export' } })
+    expect(await compiled(`throw new Error('no')`)).toMatchObject({ kind: 'refused', error: { code: 'JOB_BUILD_FAILED', message: 'loading src/job.ts failed: Error: no' } })
+    expect(await compiled('process.exit(3)')).toMatchObject({ kind: 'refused', error: { code: 'JOB_BUILD_FAILED', message: 'src/job.ts ended its process with code 3 while it was loaded' } })
+    expect(await compiled(`import 'left-pad-of-nobody'`)).toEqual({ kind: 'packageMissing', specifier: 'left-pad-of-nobody' })
+    const printed: string[] = []
+    await compiled(`for (let i = 0; i < 40; i++) await new Promise(resolve => process.stdout.write('x'.repeat(65536), resolve))`, text => printed.push(text))
+    const text = printed.join('')
+    expect(text.length).toBeLessThan(1024 * 1024 + 100)
+    expect(text.slice(-38)).toBe('\n... more was printed and is left out\n')
+  })
 })

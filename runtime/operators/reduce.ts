@@ -6,7 +6,8 @@
  * reducer does. One that changes and returns its accumulator emits 1, 3, 6.
  *
  * `sum` is our own code and known to change one field only: it adds in the object that state holds, and a copy travels.
- * That saves the second object per record, and state need not look up where to put it.
+ * That saves the second object per record, and state need not look up where to put it. It is so with object reuse too: the
+ * object of state is nobody else's.
  */
 import type { Batch } from '../core/batch.ts'
 import type { Timestamp } from '../core/time.ts'
@@ -48,9 +49,8 @@ export class ReduceOperator implements Operator {
     const { key, fn } = transformation
     this.#select = keyOf(key)
     this.#reduce = fn
-    this.#copies = !context.exchange.objectReuse
-    // Who promised that nothing is changed may hold what was emitted before: then nothing is changed here either.
-    this.#add = transformation.sumOf === undefined || !this.#copies ? undefined : fieldAdder(transformation.sumOf)
+    this.#add = transformation.sumOf === undefined ? undefined : fieldAdder(transformation.sumOf)
+    this.#copies = this.#add !== undefined || !context.exchange.objectReuse
     this.#blame = blameOf(context, operator, transformation, transformation.sumOf === undefined ? 'reduce' : 'sum')
     this.#keyBlame = blameOf(context, operator, transformation, 'keyBy of')
   }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { seededRandom } from './random.ts'
 import { canonicalKey, defaultMaxParallelism, keyGroupOf, keyGroupRangeOf, keyHash, murmurHash, subtaskOfKeyGroup } from './key-group.ts'
 
 // Check values of Flink's own functions (reference: K1, K2).
@@ -56,8 +57,34 @@ test('0 and -0 are one key, NaN is one key, and text never meets a composite', (
   expect(canonicalKey(String(canonicalKey([1])))).not.toBe(canonicalKey([1]))
 })
 
+test('two keys have one canonical form just when they are equal, however they are nested', () => {
+  const seed = 20_26
+  const random = seededRandom(seed)
+  const parts = [0, -0, 1, -1, 65_536, 2 ** 31 - 1, -(2 ** 31), 2 ** 31, 1.5, NaN, Infinity, 1n, -1n, true, false, '', '1', 'true', 'NaN', '1:1', ',', ']', '[1,]', '\u0001\u0002', '\u0000', 'ä\ud800']
+  const key = (depth: number): unknown => {
+    if (depth === 0 || random.chance(0.3)) return random.pick(parts)
+    const inner = Array.from({ length: random.int(4) }, () => key(depth - 1))
+    return random.chance(0.7) ? inner : Object.fromEntries(inner.map((part, i) => [random.pick(['a', 'b', '1:a=', `f${i}`]), part]))
+  }
+  // What JSON cannot tell apart is told apart; fields count in their order, as they do in the hash.
+  const plain = (part: unknown): string => JSON.stringify(part, (_name, value: unknown) => (typeof value === 'bigint' ? `bigint ${value}` : typeof value === 'string' ? `text ${value}` : typeof value === 'number' && !Number.isFinite(value) ? `number ${value}` : value))
+  const byCanonical = new Map<unknown, string>()
+  const byText = new Map<string, unknown>()
+  for (let i = 0; i < 30_000; i++) {
+    const one = random.chance(0.4) ? Array.from({ length: 1 + random.int(3) }, () => random.pick(parts)) : key(3)
+    const canonical = canonicalKey(one)
+    const text = plain(one)
+    expect(byCanonical.get(canonical) ?? text, `seed ${seed}, ${text}`).toBe(text)
+    expect(byText.has(text) ? byText.get(text) : canonical, `seed ${seed}, ${text}`).toBe(canonical)
+    byCanonical.set(canonical, text)
+    byText.set(text, canonical)
+  }
+  expect(byText.size).toBeGreaterThan(5_000)
+})
+
 test('K7: what cannot be a key is refused with its path', () => {
   expect(() => keyHash(null)).toThrow('null cannot be a key')
   expect(() => keyHash(undefined)).toThrow('undefined cannot be a key')
-  expect(() => canonicalKey({ a: [1, new Map()] })).toThrow('a Map cannot be a key')
+  expect(() => canonicalKey({ a: [1, new Map()] })).toThrow(expect.objectContaining({ message: 'a Map cannot be a key', detail: 'Found at key.a[1].' }))
+  expect(() => canonicalKey([1, undefined])).toThrow(expect.objectContaining({ message: 'undefined cannot be a key', detail: 'Found at key[1].' }))
 })

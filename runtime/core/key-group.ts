@@ -20,7 +20,7 @@ export function keyHash(key: unknown): number {
     case 'boolean':
       return key ? 1231 : 1237
     default:
-      return compositeHash(key, 'key')
+      return compositeHash(key, key)
   }
 }
 
@@ -44,29 +44,47 @@ function longHash(value: bigint): number {
   return Number(BigInt.asIntN(32, bits ^ (bits >> 32n)))
 }
 
-function compositeHash(key: unknown, path: string): number {
-  if (Array.isArray(key)) {
-    let hash = 1
-    for (let i = 0; i < key.length; i++) hash = (Math.imul(hash, 31) + partHash(key[i], `${path}[${i}]`)) | 0
+/** `whole` is what it is a part of. */
+function compositeHash(part: unknown, whole: unknown): number {
+  let hash = 1
+  if (Array.isArray(part)) {
+    for (let i = 0; i < part.length; i++) hash = (Math.imul(hash, 31) + partHash(part[i], whole)) | 0
     return hash
   }
-  if (isPlainObject(key)) {
-    let hash = 1
-    for (const name of Object.keys(key)) hash = (Math.imul(hash, 31) + partHash(key[name], `${path}.${name}`)) | 0
-    return hash
-  }
-  throw invalidKey(key, path)
+  if (!isPlainObject(part)) throw invalidKey(whole)
+  for (const name of Object.keys(part)) hash = (Math.imul(hash, 31) + partHash(part[name], whole)) | 0
+  return hash
 }
 
-function partHash(part: unknown, path: string): number {
+function partHash(part: unknown, whole: unknown): number {
   const type = typeof part
-  if (type === 'object' || type === 'undefined' || type === 'function' || type === 'symbol') return compositeHash(part, path)
+  if (type === 'object' || type === 'undefined' || type === 'function' || type === 'symbol') return compositeHash(part, whole)
   return keyHash(part)
 }
 
-function invalidKey(key: unknown, path: string): FlinkError {
-  const what = key === null ? 'null' : typeof key === 'object' ? `a ${key.constructor?.name ?? 'strange object'}` : key === undefined ? 'undefined' : `a ${typeof key}`
+/** The path is worked out for the error only: keys are hashed for every record. */
+function invalidKey(whole: unknown): FlinkError {
+  const { part, path } = firstInvalid(whole, 'key') ?? { part: whole, path: 'key' }
+  const what = part === null ? 'null' : typeof part === 'object' ? `a ${part.constructor?.name ?? 'strange object'}` : part === undefined ? 'undefined' : `a ${typeof part}`
   return new FlinkError('INVALID_KEY', `${what} cannot be a key`, { detail: `Found at ${path}.` })
+}
+
+function firstInvalid(part: unknown, path: string): { readonly part: unknown; readonly path: string } | undefined {
+  if (Array.isArray(part)) {
+    for (let i = 0; i < part.length; i++) {
+      const found = firstInvalid(part[i], `${path}[${i}]`)
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+  if (isPlainObject(part)) {
+    for (const name of Object.keys(part)) {
+      const found = firstInvalid(part[name], `${path}.${name}`)
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+  return ['string', 'number', 'bigint', 'boolean'].includes(typeof part) ? undefined : { part, path }
 }
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {
@@ -75,7 +93,7 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
   return prototype === Object.prototype || prototype === null
 }
 
-/** One lookup key per equal key: primitives stand for themselves, composites become text. Equal iff the keys are. */
+/** One lookup key per equal key: primitives stand for themselves, composites become text. Equal iff the keys are. Lives in memory only. */
 export type CanonicalKey = string | number | bigint | boolean
 
 export function canonicalKey(key: unknown): CanonicalKey {
@@ -89,21 +107,49 @@ export function canonicalKey(key: unknown): CanonicalKey {
     case 'boolean':
       return key
     default:
-      compositeHash(key, 'key')
-      return `\u0001${compositeText(key)}`
+      return shortTuple(key) ?? `\u0001${compositeText(key, key)}`
   }
 }
 
-function compositeText(key: unknown): string {
-  if (Array.isArray(key)) return `[${key.map(compositeText).join(',')}]`
-  if (typeof key === 'object' && key !== null) {
-    return `{${Object.entries(key)
-      .map(([name, part]) => `${JSON.stringify(name)}:${compositeText(part)}`)
-      .join(',')}}`
+const { fromCharCode } = String
+const isI32 = (part: unknown): part is number => typeof part === 'number' && (part | 0) === part
+
+/** Of two or three whole numbers, the usual composite key: two UTF-16 units for each, behind one that no other composite has there. */
+function shortTuple(key: unknown): string | undefined {
+  if (!Array.isArray(key)) return undefined
+  const [a, b, c] = key as readonly unknown[]
+  if (!isI32(a) || !isI32(b)) return undefined
+  if (key.length === 2) return fromCharCode(1, 2, a >>> 16, a & 0xffff, b >>> 16, b & 0xffff)
+  if (key.length !== 3 || !isI32(c)) return undefined
+  return fromCharCode(1, 3, a >>> 16, a & 0xffff, b >>> 16, b & 0xffff, c >>> 16, c & 0xffff)
+}
+
+/** Text has its length in front: nothing needs escaping. `whole` is what it is a part of. */
+function compositeText(part: unknown, whole: unknown): string {
+  switch (typeof part) {
+    case 'string':
+      return `${part.length}:${part}`
+    case 'number':
+      return part === 0 ? '0' : `${part}`
+    case 'bigint':
+      return `${part}n`
+    case 'boolean':
+      return `${part}`
+    default:
+      return nestedText(part, whole)
   }
-  if (typeof key === 'string') return JSON.stringify(key)
-  if (typeof key === 'bigint') return `${key}n`
-  return Object.is(key, -0) ? '0' : String(key)
+}
+
+function nestedText(part: unknown, whole: unknown): string {
+  // Joining gives flat text, which is compared and hashed at once.
+  const texts: string[] = []
+  if (Array.isArray(part)) {
+    for (let i = 0; i < part.length; i++) texts.push(compositeText(part[i], whole))
+    return `[${texts.join(',')}]`
+  }
+  if (!isPlainObject(part)) throw invalidKey(whole)
+  for (const [name, value] of Object.entries(part)) texts.push(`${name.length}:${name}=${compositeText(value, whole)}`)
+  return `{${texts.join(',')}}`
 }
 
 /** Flink `MathUtils.murmurHash`: spreads a hash code; never negative. */

@@ -71,7 +71,7 @@ export function whyNotRowWise(transformation: OperatorTransformation): string {
     case 'reduce':
     case 'keyedProcess':
     case 'window':
-      return 'keeps state, and works on whole batches in a loop of its own'
+      return 'works under keys, on whole batches in a loop of its own'
     default:
       return 'takes whole batches'
   }

@@ -89,7 +89,7 @@ test('the code of each task, and why there is none', () => {
 
     [1] Sum -> Sink: print
 
-      Sum [reduce]: not generated; it keeps state, and works on whole batches in a loop of its own
+      Sum [reduce]: not generated; it works under keys, on whole batches in a loop of its own
 
       print [sink]: not generated; it takes whole batches
     "

@@ -30,6 +30,13 @@ export const createObservedChain = (built: UnitBuilt): CreateChain => (context, 
 /** `members`: the job operators that this object runs; more than one for a segment. */
 export type UnitBuilt = (operator: Operator, members: readonly JobOperator[], transformations: readonly OperatorTransformation[]) => void
 
+/**
+ * Records that may come about in a turn for each that the source may be asked for. Those that leave the chain may have to wait in
+ * channels, as values, and a barrier waits behind them; those that only pass on inside it take time and nothing else.
+ */
+const mostLeaving = 8
+const mostPassing = 64
+
 /** One thing that runs: an operator, or a segment of several. */
 interface Unit {
   readonly operator: Operator
@@ -47,6 +54,8 @@ class OperatorChain implements Chain {
   readonly #head: Operator
   readonly #source: SourceOperator | undefined
   #recordsIn = 0
+  /** How many records the source is asked for at a time; it has to show first what becomes of them. */
+  #pollRecords = 64
   #inputWatermark: Timestamp = MIN_TIMESTAMP
   /** Raised while something runs in here; it stays up when that throws, and then `close` has nothing to add. */
   #running = false
@@ -97,10 +106,27 @@ class OperatorChain implements Chain {
   pollSource(maxRecords: number): PollResult {
     assert(this.#source !== undefined, 'the chain has no source')
     this.#running = true
-    const result = this.#source.poll(maxRecords)
+    const records = Math.min(maxRecords, this.#pollRecords)
+    const before = this.#outputs.map(outputs => outputs.main.passed)
+    const readBefore = this.#source.recordsRead
+    const result = this.#source.poll(records)
+    this.#adaptPoll(records, this.#source.recordsRead - readBefore, maxRecords, before)
     this.#running = false
     return result
   }
+
+  /** A turn is about as much work wherever it comes about: of a record of the source, a flatMap may make thousands. */
+  #adaptPoll(asked: number, read: number, maxRecords: number, before: readonly number[]): void {
+    // How much of a turn's work that was.
+    let work = 0
+    for (let i = 0; i < before.length; i++) {
+      const { main } = this.#outputs[i] as Outputs
+      work = Math.max(work, (main.passed - (before[i] as number)) / (maxRecords * (main.leaves ? mostLeaving : mostPassing)))
+    }
+    if (work > 1) this.#pollRecords = Math.max(1, Math.floor(read / work))
+    else if (read >= asked && work <= 0.5) this.#pollRecords = Math.min(maxRecords, asked * 2)
+  }
+
   addSplit(operatorId: string, split: unknown): void {
     this.#running = true
     this.#sourceOf(operatorId).addSplit(split)

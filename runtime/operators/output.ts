@@ -19,8 +19,8 @@ export class Output {
   size = 0
   #batch!: Batch
   readonly #batches: BatchPool
-  /** Records that left the chain here. */
-  left = 0
+  /** Records that came by here. */
+  passed = 0
   readonly #consumers: readonly Operator[]
   readonly #leaving: ChainOutput | undefined
 
@@ -30,6 +30,11 @@ export class Output {
     this.#fill(batches.take())
     this.#consumers = consumers
     this.#leaving = leaving
+  }
+
+  /** Something outside the chain reads it. */
+  get leaves(): boolean {
+    return this.#leaving !== undefined
   }
 
   emit(value: unknown, timestamp: Timestamp): void {
@@ -46,13 +51,13 @@ export class Output {
     const batch = this.#batch
     batch.size = size
     this.size = 0
+    this.passed += size
     for (const consumer of this.#consumers) consumer.processBatch(batch)
     if (this.#leaving === undefined) {
       this.#batches.give(batch)
       this.#fill(this.#batches.take())
       return
     }
-    this.left += size
     this.#fill(this.#batches.take())
     this.#leaving.emitBatch(batch)
   }
@@ -150,9 +155,10 @@ export class Outputs {
     this.#watermarks.idle(idle, this.#index)
   }
 
+  /** Records that left the chain. */
   get recordsLeft(): number {
-    let left = this.main.left
-    for (const side of this.#sides.values()) left += side.left
+    let left = this.main.leaves ? this.main.passed : 0
+    for (const side of this.#sides.values()) if (side.leaves) left += side.passed
     return left
   }
 }

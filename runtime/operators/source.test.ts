@@ -233,3 +233,41 @@ test('what the source throws names it; a downstream error keeps its own name', (
   const down = harness([source(s), { kind: 'map', name: 'm', fn: () => { throw new Error('down') } }], { exchange: { batchSize: 1 } })
   expect(() => down.poll()).toThrow('map "m" threw: down')
 })
+
+/** How many records a source is asked for, poll by poll, if `fans` come of each in the chain; it has all that it is asked for. */
+function asked(fan: number, leaving: readonly (readonly [number, undefined])[], available = Infinity): number[] {
+  const sizes: number[] = []
+  const reader: SourceReader<unknown, unknown> = {
+    start: () => {},
+    addSplit: () => {},
+    noMoreSplits: () => {},
+    poll(out, maxRecords) {
+      sizes.push(maxRecords)
+      for (let i = 0; i < Math.min(maxRecords, available); i++) out.collect(i)
+      return 'more'
+    },
+    snapshot: () => [],
+    close: () => {},
+  }
+  const from: Source<unknown> = { kind: 'source', name: 'asked', bounded: false, createEnumerator: () => { throw new Error('not here') }, createReader: () => reader }
+  const h = harness([source(from), { kind: 'flatMap', fn: (value, out) => { for (let i = 0; i < fan; i++) out.collect(value) } }, { kind: 'filter', fn: () => true }], { leaving })
+  for (let i = 0; i < 8; i++) h.poll(1024)
+  return sizes
+}
+
+test.each([
+  [1, [64, 128, 256, 512, 1024, 1024, 1024, 1024]],
+  [10, [64, 128, 256, 512, 512, 512, 512, 512]],
+  [1_000, [64, 8, 8, 8, 8, 8, 8, 8]],
+  [20_000, [64, 1, 1, 1, 1, 1, 1, 1]],
+])('a source is asked for less where a flatMap makes %i records of one: what leaves in a turn stays bounded', (fan, sizes) => {
+  expect(asked(fan, [[2, undefined]])).toEqual(sizes)
+})
+
+test('what only passes on inside the chain waits nowhere: there may be more of it', () => {
+  expect(asked(1_000, [])).toEqual([64, 64, 64, 64, 64, 64, 64, 64])
+})
+
+test('a source that has little is asked for no more than it has shown what becomes of', () => {
+  expect(asked(1, [[2, undefined]], 10)).toEqual([64, 64, 64, 64, 64, 64, 64, 64])
+})

@@ -47,7 +47,7 @@ export class ColumnSetOut {
     for (const column of this.#columns) column.sent(true)
   }
 
-  /** Something that was said to be on its way is not. */
+  /** Encoding failed: frames that were said to be on their way may not go out. */
   notSent(): void {
     for (const column of this.#columns) column.sent(false)
   }

@@ -32,8 +32,9 @@ const maxUnitsOfOne = 4 * 1024
 /** Values of a column that go as plain text before its first try. */
 const firstTry = 1024
 /**
- * What a try is: so many values, and the share of known texts among them without which it ends. The last stage repeats. A
- * dictionary that is full learns no more: of it as much is asked as in the end.
+ * What a try is: so many values, and the share of known texts among them without which it ends. The last stage repeats, and
+ * asks a little less than the one that leads to it, so that a share that wavers around the bound does not go back and forth.
+ * A dictionary that is full learns no more: at no stage less is asked of it than `knownWhenFull`.
  */
 const stages = [
   { values: 1024, known: 0.03 },

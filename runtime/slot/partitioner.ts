@@ -11,6 +11,7 @@ import { AssertionFailure } from '../core/assert.ts'
 import { FlinkError, type SourcePosition } from '../core/errors.ts'
 import { spreadKeyHash, subtaskOfKeyGroup } from '../core/key-group.ts'
 import type { Timestamp } from '../core/time.ts'
+import { canGenerate } from '../codec/code-generation.ts'
 import type { KeySelector } from '../api/functions.ts'
 import type { OutputChannel } from './output-channel.ts'
 
@@ -102,22 +103,19 @@ type HashLoop = (values: readonly unknown[], timestamps: Float64Array, size: num
 type MakeHashLoop = (hashOf: typeof spreadKeyHash, owners: readonly OutputChannel[], maxParallelism: number, key: KeySelector) => HashLoop
 
 function hashLoop(key: KeySelector): MakeHashLoop {
+  if (!canGenerate) return closureHashLoop
   const read = key.field === undefined ? 'key.select(value)' : `value[${JSON.stringify(key.field)}]`
-  try {
-    // The only text that comes from the user is the field's name, and it goes through JSON.stringify.
-    return new Function(
-      'hashOf', 'owners', 'maxParallelism', 'key',
-      `return function hashPartition(values, timestamps, size) {
-        for (let i = 0; i < size; i++) {
-          const value = values[i]
-          const hash = hashOf(${read})
-          owners[hash % maxParallelism].appendKeyed(value, timestamps[i], hash)
-        }
-      }`,
-    ) as MakeHashLoop
-  } catch {
-    return closureHashLoop
-  }
+  // The only text that comes from the user is the field's name, and it goes through JSON.stringify.
+  return new Function(
+    'hashOf', 'owners', 'maxParallelism', 'key',
+    `return function hashPartition(values, timestamps, size) {
+      for (let i = 0; i < size; i++) {
+        const value = values[i]
+        const hash = hashOf(${read})
+        owners[hash % maxParallelism].appendKeyed(value, timestamps[i], hash)
+      }
+    }`,
+  ) as MakeHashLoop
 }
 
 export const closureHashLoop: MakeHashLoop = (hashOf, owners, maxParallelism, key) => (values, timestamps, size) => {

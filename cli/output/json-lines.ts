@@ -4,8 +4,25 @@
  * "9223372036854775807"; bigints are text.
  */
 import type { RuntimeEvent } from '../../runtime/metrics/event.ts'
+import type { ProfileReport } from './profile-report.ts'
 
 export const schemaVersion = 1
+
+/** The only line of `run -d`. */
+export interface StartedLine {
+  readonly schemaVersion: typeof schemaVersion
+  readonly jobId: string
+  readonly name: string
+  readonly clusterId: string
+  /** With `--profile`: where the profiles will be. */
+  readonly profiles?: string | undefined
+}
+
+/** The last line of `run --profile`. */
+export interface ProfileLine extends ProfileReport {
+  readonly schemaVersion: typeof schemaVersion
+  readonly kind: 'profile'
+}
 
 export function eventToJsonLine(event: RuntimeEvent): string {
   return toJsonLine({ schemaVersion, ...event })

@@ -10,7 +10,7 @@ import type { JobGraph } from '../../runtime/graph/job-graph.ts'
 import type { RuntimeEvent } from '../../runtime/metrics/event.ts'
 import type { SlotProfile, SlotProfileNote } from '../../runtime/protocol/cpu-profile.ts'
 import { paintFor } from '../output/colour.ts'
-import { schemaVersion, toJsonLine } from '../output/json-lines.ts'
+import { schemaVersion, toJsonLine, type ProfileLine } from '../output/json-lines.ts'
 import { profileReport, sumShares, type ProfileReport, type ProfiledSlot } from '../output/profile-report.ts'
 
 /** A sample takes some 40 bytes of memory and a dozen of the file. */
@@ -64,7 +64,8 @@ export class Profiles {
     const directory = this.#directory
     if (directory === undefined) return
     const report = this.#report(directory)
-    if (json) process.stdout.write(`${toJsonLine({ schemaVersion, kind: 'profile', ...report })}\n`)
+    const line: ProfileLine = { schemaVersion, kind: 'profile', ...report }
+    if (json) process.stdout.write(`${toJsonLine(line)}\n`)
     else process.stderr.write(`${profileReport(report, process.cwd(), paintFor(process.stderr))}\n`)
   }
 

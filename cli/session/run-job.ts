@@ -13,7 +13,7 @@ import { jobManagerName } from '../../runtime/deploy/task-managers.ts'
 import type { ProcessEvent } from '../../runtime/deploy/process-events.ts'
 import { executionPlan } from '../../runtime/graph/plan.ts'
 import { removeOldBundles } from '../bundle/bundle-job.ts'
-import { toJsonLine } from '../output/json-lines.ts'
+import { schemaVersion, toJsonLine, type StartedLine } from '../output/json-lines.ts'
 import { clusterClient, endIdleCluster, type ClusterClient } from './cluster-client.ts'
 import { clusterSize, slotsOf, type ClusterSize } from './cluster-size.ts'
 import type { BuiltJob } from './build-job.ts'
@@ -253,7 +253,8 @@ class RunSession {
     })
     removeOldBundles(this.#options.projectDirectory)
     if (this.#options.detached) {
-      process.stdout.write(this.#options.json ? `${toJsonLine({ schemaVersion: 1, jobId, name: graph.name, clusterId: this.#cluster!.clusterId, ...(this.#profiles && { profiles: this.#profiles.directory }) })}\n` : `${jobId}\n`)
+      const started: StartedLine = { schemaVersion, jobId, name: graph.name, clusterId: this.#cluster!.clusterId, ...(this.#profiles && { profiles: this.#profiles.directory }) }
+      process.stdout.write(`${this.#options.json ? toJsonLine(started) : jobId}\n`)
       if (this.#profiles !== undefined) this.#face.say('info', `each slot writes its profile to ${this.#profiles.directory} when the job ends`)
       this.#over.resolve({ force: false, result: { exitCode: 0 } })
       return

@@ -151,7 +151,7 @@ export interface CombinedAggregations<T> extends AggregateFunction<T, number[], 
   /** Numbers in an accumulator. */
   readonly numbers: number
   /** `add` where it cannot be seen how values are grouped; false, and the accumulator is as it was, where it can. Left out: never. */
-  readonly addExactly?: (value: T, accumulator: number[]) => boolean
+  addExactly?(value: T, accumulator: number[]): boolean
 }
 
 /** Several named aggregations as the one function that a window runs; mergeable. */

@@ -107,7 +107,7 @@ export interface WindowAggregate extends AggregateFunction<unknown, unknown, unk
   /** Accumulators are arrays of so many numbers. */
   readonly numbers?: number
   /** See `CombinedAggregations`. */
-  readonly addExactly?: (value: unknown, accumulator: unknown) => boolean
+  addExactly?(value: unknown, accumulator: unknown): boolean
 }
 export type MergingAggregate = WindowAggregate & { readonly merge: NonNullable<WindowAggregate['merge']> }
 export interface SinkTransformation extends OperatorNode {

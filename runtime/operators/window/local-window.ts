@@ -17,7 +17,7 @@
 import { assert } from '../../core/assert.ts'
 import type { Batch } from '../../core/batch.ts'
 import { canonicalKey, type CanonicalKey } from '../../core/key-group.ts'
-import { MIN_TIMESTAMP, NO_TIMESTAMP, windowStart, type Millis, type Timestamp } from '../../core/time.ts'
+import { MIN_TIMESTAMP, NO_TIMESTAMP, type Millis, type Timestamp } from '../../core/time.ts'
 import type { JobOperator } from '../../graph/job-graph.ts'
 import type { MergingAggregate, WindowTransformation } from '../../graph/transformation.ts'
 import { mergingAggregate } from '../../graph/two-phases.ts'
@@ -26,10 +26,11 @@ import { keyOf } from '../key-of.ts'
 import type { Operator } from '../operator.ts'
 import type { Outputs } from '../output.ts'
 import { own } from '../ownership.ts'
-import { blameOf, keyError, missingTimestamp, userError, type Blame } from '../user-error.ts'
+import { blameOf, keyError, userError, type Blame } from '../user-error.ts'
 import { windowContents, type WindowContents } from './contents.ts'
 import { partialLayout, type PartialLayout } from './partials.ts'
 import { PendingWindows } from './pending-windows.ts'
+import { WindowEnds } from './window-ends.ts'
 
 /** Flink's default for buffers between tasks (`execution.buffer-timeout.interval`). */
 const maxDelay: Millis = 100
@@ -50,12 +51,12 @@ type HeldByKey = Map<CanonicalKey, Held>
 export class LocalWindowOperator implements Operator {
   readonly #context: ChainContext
   readonly #outputs: Outputs
-  readonly #spec: WindowTransformation
   readonly #aggregate: MergingAggregate
   readonly #select: (value: unknown) => unknown
   readonly #contents: WindowContents
   readonly #layout: PartialLayout
   readonly #copies: boolean
+  readonly #ends: WindowEnds
   readonly #blame: Blame
   readonly #keyBlame: Blame
   /** By the end of the window. */
@@ -73,7 +74,6 @@ export class LocalWindowOperator implements Operator {
   constructor(context: ChainContext, operator: JobOperator, transformation: WindowTransformation, outputs: Outputs) {
     this.#context = context
     this.#outputs = outputs
-    this.#spec = transformation
     const aggregate = mergingAggregate(transformation)
     assert(aggregate !== undefined, 'a window in two phases whose accumulators do not merge')
     this.#aggregate = aggregate
@@ -85,20 +85,16 @@ export class LocalWindowOperator implements Operator {
     const named = { ...operator, name: transformation.name }
     this.#blame = blameOf(context, named, transformation)
     this.#keyBlame = blameOf(context, named, transformation, 'keyBy of')
+    this.#ends = new WindowEnds(transformation.assigner, this.#blame)
   }
 
   processBatch(batch: Batch): void {
     const { values, timestamps, size } = batch
-    const { size: length, offset } = this.#spec.assigner
-    let end = NO_TIMESTAMP
     let selecting = true
     try {
       for (let i = 0; i < size; i++) {
         const value = values[i]
-        const timestamp = timestamps[i] as Timestamp
-        if (timestamp === NO_TIMESTAMP) throw missingTimestamp('a record without timestamp cannot be in a window of event time', this.#blame)
-        // The remainder of two doubles costs more than all the rest.
-        if (timestamp < end - length || timestamp >= end) end = windowStart(timestamp, offset, length) + length
+        const end = this.#ends.of(timestamps[i] as Timestamp)
         selecting = true
         const key = this.#select(value)
         if (this.#alone > 0 || PendingWindows.reached(end, this.#watermark)) {
@@ -130,10 +126,10 @@ export class LocalWindowOperator implements Operator {
   }
 
   #first(window: HeldByKey, canonical: CanonicalKey, end: Timestamp, key: unknown, value: unknown): void {
-    const { addExactly } = this.#aggregate
+    const aggregate = this.#aggregate
     let accumulator: unknown
-    if (addExactly === undefined) accumulator = this.#contents.add(undefined, value)
-    else if (!addExactly(value, (accumulator = this.#aggregate.createAccumulator()))) return this.#apart(end, key, value)
+    if (aggregate.addExactly === undefined) accumulator = this.#contents.add(undefined, value)
+    else if (!aggregate.addExactly(value, (accumulator = aggregate.createAccumulator()))) return this.#apart(end, key, value)
     // An object may be changed by whoever made it once this call is over.
     window.set(canonical, { key: this.#copies && typeof key === 'object' ? own(key) : key, records: 1, accumulator })
     this.#records++
@@ -142,9 +138,9 @@ export class LocalWindowOperator implements Operator {
 
   /** False, and nothing has changed, if the result depends on what is added up first. */
   #add(held: Held, value: unknown): boolean {
-    const { addExactly } = this.#aggregate
-    if (addExactly === undefined) held.accumulator = this.#contents.add(held.accumulator, value)
-    else if (!addExactly(value, held.accumulator)) return false
+    const aggregate = this.#aggregate
+    if (aggregate.addExactly === undefined) held.accumulator = this.#contents.add(held.accumulator, value)
+    else if (!aggregate.addExactly(value, held.accumulator)) return false
     held.records++
     this.#records++
     return true

@@ -7,34 +7,42 @@ import type { KeySelector } from '../../api/functions.ts'
 import { canGenerate, propertyText } from '../../codec/code-generation.ts'
 import type { MergingAggregate } from '../../graph/transformation.ts'
 
-export interface Partial {
+export interface WindowPartial {
   readonly key: unknown
   readonly records: number
+  /** Of named aggregations each number; */
+  readonly [number: `n${number}`]: number
+  /** else whatever it is. */
+  readonly accumulator?: unknown
 }
 
 export interface PartialLayout {
   /** The accumulator is given up. */
-  wrap(key: unknown, records: number, accumulator: unknown): Partial
-  unwrap(partial: Partial): unknown
+  wrap(key: unknown, records: number, accumulator: unknown): WindowPartial
+  unwrap(partial: WindowPartial): unknown
 }
 
 /** Partials go by the key of their records. */
 export function keyOfPartials({ description }: KeySelector): KeySelector {
-  return { description, field: 'key', select: partial => (partial as Partial).key }
+  return { description, field: 'key', select: partial => (partial as WindowPartial).key }
 }
 
-export function partialLayout({ numbers }: MergingAggregate): PartialLayout {
+export function partialLayout({ numbers }: Pick<MergingAggregate, 'numbers'>, generate = canGenerate): PartialLayout {
   if (numbers === undefined) {
     return {
-      wrap: (key, records, accumulator) => ({ key, records, accumulator }) as Partial,
-      unwrap: partial => (partial as { accumulator?: unknown }).accumulator,
+      wrap: (key, records, accumulator) => ({ key, records, accumulator }),
+      unwrap: partial => partial.accumulator,
     }
   }
-  const names = Array.from({ length: numbers }, (_, i) => `n${i}`)
-  if (!canGenerate) {
+  const names = Array.from({ length: numbers }, (_, i) => `n${i}` as const)
+  if (!generate) {
     return {
-      wrap: (key, records, accumulator) => Object.assign({ key, records }, Object.fromEntries(names.map((name, i) => [name, (accumulator as number[])[i]]))),
-      unwrap: partial => names.map(name => (partial as unknown as Record<string, number>)[name]),
+      wrap(key, records, accumulator) {
+        const partial: { key: unknown; records: number; [number: `n${number}`]: number } = { key, records }
+        names.forEach((name, i) => (partial[name] = (accumulator as readonly number[])[i] as number))
+        return partial
+      },
+      unwrap: partial => names.map(name => partial[name]),
     }
   }
   const fields = names.map((name, i) => propertyText(name, `a[${i}]`))

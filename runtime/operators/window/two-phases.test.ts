@@ -7,9 +7,10 @@ import { combineAggregations, count, max, sum } from '../../api/aggregations.ts'
 import type { AggregateFunction } from '../../api/functions.ts'
 import { seededRandom } from '../../core/random.ts'
 import type { WindowPhase } from '../../graph/job-graph.ts'
-import type { WindowFunctionSpec } from '../../graph/transformation.ts'
+import type { WindowAggregate, WindowFunctionSpec } from '../../graph/transformation.ts'
 import { PagedState } from '../../state/memory/paged-state.ts'
 import { ChainHarness, type HarnessOptions, type Step } from '../chain-harness.ts'
+import { partialLayout } from './partials.ts'
 
 const openState: HarnessOptions['openState'] = (keyGroups, maxParallelism) => new PagedState({ keyGroups, maxParallelism, memoryLimit: 1 << 30, store: undefined, clock: () => 0 })
 
@@ -27,16 +28,16 @@ const texts: AggregateFunction<Row, { of: string }, string> = {
   merge: (a, b) => ({ of: a.of + b.of }),
 }
 
-const windows = (aggregate: object, phase?: WindowPhase): Step => {
-  const fn = {
+const windows = (aggregate: WindowAggregate, phase?: WindowPhase): Step => {
+  const fn: WindowFunctionSpec = {
     kind: 'aggregate',
     aggregate,
-    result: { process: (results: Iterable<unknown>, ctx: { key: unknown; window: { end: number } }, out: { collect(value: unknown): void }) => out.collect(`${String(ctx.key)} until ${ctx.window.end}: ${JSON.stringify([...results][0])}`) },
-  } as unknown as WindowFunctionSpec
+    result: { process: (results, ctx, out) => out.collect(`${String(ctx.key)} until ${ctx.window.end}: ${JSON.stringify([...results][0])}`) },
+  }
   const key = { description: '0', select: (value: unknown) => (value as Row)[0] }
   return { kind: 'window', name: 'per ten', key, assigner: { kind: 'tumbling', size: 10, offset: 0 }, allowedLateness: 0, fn, ...(phase === undefined ? {} : { phase }) }
 }
-const local = (aggregate: object, options: Partial<HarnessOptions> = {}) => new ChainHarness({ steps: [windows(aggregate, 'local')], openState, ...options })
+const local = (aggregate: WindowAggregate, options: Partial<HarnessOptions> = {}) => new ChainHarness({ steps: [windows(aggregate, 'local')], openState, ...options })
 const el = (key: string, n: number, timestamp: number) => [[key, n], timestamp] as const
 
 describe('the local phase', () => {
@@ -114,8 +115,17 @@ describe('the local phase', () => {
   })
 })
 
+test('a partial has its numbers as fields, whether code may be generated or not', () => {
+  for (const generate of [true, false]) {
+    const layout = partialLayout({ numbers: 2 }, generate)
+    const partial = layout.wrap('a', 3, [7, 0.5])
+    expect(JSON.stringify(partial)).toBe('{"key":"a","records":3,"n0":7,"n1":0.5}')
+    expect(layout.unwrap(partial)).toEqual([7, 0.5])
+  }
+})
+
 describe('the global phase', () => {
-  const global = (aggregate: object) => new ChainHarness({ steps: [windows(aggregate, 'global')], openState })
+  const global = (aggregate: WindowAggregate) => new ChainHarness({ steps: [windows(aggregate, 'global')], openState })
 
   test('merges partials in the order in which they come', () => {
     const h = global(texts)

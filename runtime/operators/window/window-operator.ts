@@ -11,7 +11,7 @@
  * had fired, and the keys touched since are marked in a second table until their window fires.
  */
 import type { Batch } from '../../core/batch.ts'
-import { MIN_TIMESTAMP, NO_TIMESTAMP, windowStart, type Timestamp } from '../../core/time.ts'
+import { MIN_TIMESTAMP, type Timestamp } from '../../core/time.ts'
 import { keyGroupOf } from '../../core/key-group.ts'
 import { decodeValue, encodeValue } from '../../codec/value-codec.ts'
 import type { JobOperator } from '../../graph/job-graph.ts'
@@ -24,11 +24,12 @@ import type { KeyedBlock, KeyedStateBackend, SnapshotRun, SnapshotSink, ValueTab
 import { keyedStats } from '../keyed-stats.ts'
 import type { Operator, OperatorStats } from '../operator.ts'
 import type { Outputs } from '../output.ts'
-import { blameOf, keyError, missingTimestamp, userError, type Blame } from '../user-error.ts'
+import { blameOf, keyError, userError, type Blame } from '../user-error.ts'
 import { windowContents, type WindowContents } from './contents.ts'
-import { keyOfPartials, partialLayout, type Partial, type PartialLayout } from './partials.ts'
+import { keyOfPartials, partialLayout, type PartialLayout, type WindowPartial } from './partials.ts'
 import { PendingWindows } from './pending-windows.ts'
 import { WindowFunctionContext, WindowResults } from './window-context.ts'
+import { WindowEnds } from './window-ends.ts'
 
 const windowState = 'window'
 /** Namespace and key of windows that had fired before a restore and got an element since. */
@@ -48,6 +49,7 @@ export class WindowOperator implements Operator {
   readonly #pending: PendingWindows
   readonly #ctx: WindowFunctionContext
   readonly #results: WindowResults
+  readonly #ends: WindowEnds
   readonly #blame: Blame
   readonly #keyBlame: Blame
   #backend!: KeyedStateBackend
@@ -77,6 +79,7 @@ export class WindowOperator implements Operator {
     this.#results = new WindowResults(outputs, outlives)
     this.#blame = blameOf(context, operator, transformation)
     this.#keyBlame = blameOf(context, operator, transformation, 'keyBy of')
+    this.#ends = new WindowEnds(transformation.assigner, this.#blame)
   }
 
   open(): void {
@@ -89,16 +92,12 @@ export class WindowOperator implements Operator {
   processBatch(batch: Batch): void {
     const { values, timestamps, keyHashes, size } = batch
     const backend = this.#backend
-    const { size: length, offset } = this.#spec.assigner
-    let end = NO_TIMESTAMP
     let selecting = true
     try {
       for (let i = 0; i < size; i++) {
         const value = values[i]
         const timestamp = timestamps[i] as Timestamp
-        if (timestamp === NO_TIMESTAMP) throw missingTimestamp('a record without timestamp cannot be in a window of event time', this.#blame)
-        // The remainder of two doubles costs as much as a look-up.
-        if (timestamp < end - length || timestamp >= end) end = windowStart(timestamp, offset, length) + length
+        const end = this.#ends.of(timestamp)
         if (this.#pending.over(end, this.#watermark)) {
           this.#late(value, timestamp)
           continue
@@ -117,7 +116,7 @@ export class WindowOperator implements Operator {
   }
 
   #add(key: unknown, held: unknown, value: unknown, end: Timestamp): void {
-    const contents = this.#partials === undefined ? this.#contents.add(held, value) : this.#contents.merge(held, this.#partials.unwrap(value as Partial))
+    const contents = this.#partials === undefined ? this.#contents.add(held, value) : this.#contents.merge(held, this.#partials.unwrap(value as WindowPartial))
     this.#table.put(end, contents)
     if (PendingWindows.reached(end, this.#watermark)) {
       // Late but allowed: fires at once with all that has accumulated (W10).
@@ -131,7 +130,7 @@ export class WindowOperator implements Operator {
   /** The side output replaces the counter (W8, W9). */
   #late(value: unknown, timestamp: Timestamp): void {
     const { lateTag } = this.#spec
-    if (lateTag === undefined) this.#lateDropped += this.#partials === undefined ? 1 : (value as Partial).records
+    if (lateTag === undefined) this.#lateDropped += this.#partials === undefined ? 1 : (value as WindowPartial).records
     else this.#outputs.side(lateTag)?.emit(value, timestamp)
   }
 

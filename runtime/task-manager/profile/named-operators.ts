@@ -39,10 +39,9 @@ const preamble = 2
 
 export function nameOperator(operator: Operator, members: readonly JobOperator[], transformations: readonly OperatorTransformation[]): NamedUnit {
   const label = members.map(member => member.name).join(' -> ')
-  const methods = operator as unknown as Record<string, unknown>
   const trampolines: unknown[] = []
   for (const [method, purpose] of Object.entries(purposes)) {
-    const original = methods[method]
+    const original: unknown = Reflect.get(operator, method)
     if (typeof original !== 'function') continue
     const name = purpose === '' ? label : `${label} (${purpose})`
     // No string from outside but through `JSON.stringify`, as everywhere in generated code.

@@ -5,6 +5,7 @@
 import { canGenerate } from '../../codec/code-generation.ts'
 import type { SourcePosition } from '../../core/errors.ts'
 import type { JobGraph, JobOperator } from '../../graph/job-graph.ts'
+import { fileName } from '../../graph/stream-graph.ts'
 import type { JobDefinition, OperatorTransformation } from '../../graph/transformation.ts'
 import { programText, rowShape, type RowShape } from './generate.ts'
 import { planUnits, whyNotRowWise, type PlannedUnit } from './plan-units.ts'
@@ -44,7 +45,7 @@ function functionText({ fn }: RowShape, { at }: JobOperator, transformation: Ope
   const name = own === '' || own === 'fn' || own === 'timestamp' ? 'your function' : `your ${own}`
   return `${fn !== undefined && typeof fn !== 'function' ? 'your process function' : name}, ${placeText(place)}`
 }
-const placeText = (at: SourcePosition | undefined) => (at === undefined ? 'of a place that is not known' : `${at.file.slice(Math.max(at.file.lastIndexOf('/'), at.file.lastIndexOf('\\')) + 1)}:${at.line}`)
+const placeText = (at: SourcePosition | undefined) => (at === undefined ? 'of a place that is not known' : `${fileName(at.file)}:${at.line}`)
 
 /** Names in comments cannot end them: a line ends one. */
 function readable(program: string, comments: readonly string[], functions: readonly string[]): string[] {

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { unreachable } from '../../runtime/core/assert.ts'
-import { errorToData, FlinkError, errorFromData } from '../../runtime/core/errors.ts'
+import { errorToData, exitCodes, FlinkError, errorFromData } from '../../runtime/core/errors.ts'
 import { parseJobArguments } from '../../runtime/api/arguments.ts'
 import { startLocalCluster, type LocalCluster } from '../../runtime/deploy/local-cluster.ts'
 import { jobManagerName } from '../../runtime/deploy/task-managers.ts'
@@ -105,13 +105,11 @@ class RunSession {
     const impatient = setTimeout(() => this.#sayWhatIsAwaited(), patienceMillis)
 
     this.#work(this.#start())
-    const { force, result } = await this.#over.promise.catch((error: unknown) => {
-      // A bug of ours. It is told by whoever called us; what was started must not keep this process from ending.
-      this.#cluster?.kill()
-      process.off('exit', killCluster)
-      setImmediate(() => process.exit())
-      throw error
-    })
+    // What is thrown here is a bug of ours: the run ends as it does by force, and the bug is what is told.
+    const { force, result, thrown } = await this.#over.promise.then(
+      ({ force, result }) => ({ force, result, thrown: result.error && errorFromData(result.error) }),
+      (bug: unknown) => ({ force: true, result: { exitCode: exitCodes.internal } satisfies SessionResult, thrown: bug }),
+    )
 
     clearTimeout(impatient)
     clearTimeout(this.#overdue)
@@ -123,12 +121,16 @@ class RunSession {
     else await this.#cluster?.stop(this.#profiles === undefined ? stopGraceMillis : profilingGraceMillis)
     await this.#face.close()
     if (!detached) this.#profiles?.tell(this.#options.json)
-    if (result.error !== undefined) {
-      const { tellError } = await import('../output/tell-error.ts')
-      tellError(errorFromData(result.error), { json: this.#options.json, verbose: this.#options.verbose, projectDirectory: this.#options.projectDirectory })
-    }
+    const exitCode = thrown === undefined ? result.exitCode : await this.#tell(thrown)
     for (const [signal, handler] of handlers) process.off(signal, handler)
-    process.exit(result.exitCode)
+    process.exit(exitCode)
+  }
+
+  /** @returns the exit code */
+  async #tell(error: unknown): Promise<number> {
+    const { tellError } = await import('../output/tell-error.ts')
+    const { json, verbose, projectDirectory } = this.#options
+    return tellError(error, { json, verbose, projectDirectory })
   }
 
   /** The one door: everything that happens to the session. */

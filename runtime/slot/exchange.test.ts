@@ -66,6 +66,32 @@ test('a channel holds what has no credit, says so, and sends it in order when cr
   expect([sent, channel.waiting, channel.credit]).toEqual([['ab', 'cd', 'e', 'watermark'], 0, 1])
 })
 
+test.for([1, 7, 512])('records that wait are counted one by one, in batches of %i: beyond the bound the task fails', batchSize => {
+  const link = { keepsBatches: true, send: () => ({ bytes: 0, credits: 1, rest: [] }), sendFrame: () => {} }
+  const channel = new OutputChannel({ number: 0, slot: 0, link, owner: { fullChannels: 0, failure: undefined }, batches: new BatchPool(batchSize), credits: 0, mostWaitingRecords: 1000 })
+  const fill = (from: number, to: number) => {
+    for (let i = from; i < to; i++) {
+      channel.append(i, 0)
+      // Small batches count as little as they hold.
+      if (i % 100 === 0) channel.flush()
+    }
+    channel.flush()
+  }
+  fill(0, 999)
+  channel.element({ kind: 'watermark', timestamp: 1 })
+  expect(() => fill(999, 1000)).toThrow(expect.objectContaining({ code: 'USER_CODE_FAILED', message: 'more than 1000 records came out of one call of a function and wait for the next task' }))
+})
+
+test('what was sent waits no longer', () => {
+  const link = { keepsBatches: true, send: () => ({ bytes: 0, credits: 1, rest: [] }), sendFrame: () => {} }
+  const channel = new OutputChannel({ number: 0, slot: 0, link, owner: { fullChannels: 0, failure: undefined }, batches: new BatchPool(4), credits: 0, mostWaitingRecords: 8 })
+  for (let i = 0; i < 1000; i++) {
+    channel.append(i, 0)
+    if (i % 8 === 7) channel.addCredit(2)
+  }
+  expect(channel.drained).toBe(true)
+})
+
 test('a batch that becomes more frames than there is credit is sent piece by piece', () => {
   const sent: number[] = []
   const frames = [1, 2, 3, 4, 5].map(byte => Uint8Array.of(byte))

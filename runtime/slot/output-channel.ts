@@ -7,6 +7,7 @@
  */
 import type { Batch, BatchPool, StreamElement } from '../core/batch.ts'
 import { maxFrameBytes } from '../core/batch.ts'
+import { FlinkError } from '../core/errors.ts'
 import { RingBuffer } from '../core/ring-buffer.ts'
 import type { Timestamp } from '../core/time.ts'
 
@@ -37,8 +38,8 @@ export interface ChannelOwner {
 
 /** Elements that may wait for credit before the task is held. */
 export const maxWaiting = 2
-/** One call into user code may emit without end; beyond so many records the task fails. */
-const waitingRecords = 2 ** 25
+/** One call into user code may emit without end; beyond so many records on one channel the task fails. */
+const mostWaitingRecords = 2 ** 25
 
 export interface OutputChannelOptions {
   readonly number: number
@@ -50,6 +51,8 @@ export interface OutputChannelOptions {
   readonly credits: number
   /** Of an edge by key: every record comes with the hash of its key. */
   readonly keyed?: boolean
+  /** How many may wait for credit at the most; other elements count as one. */
+  readonly mostWaitingRecords?: number
 }
 
 export class OutputChannel {
@@ -60,7 +63,10 @@ export class OutputChannel {
   readonly #owner: ChannelOwner
   readonly #batches: BatchPool
   readonly #keyed: boolean
+  readonly #mostWaitingRecords: number
   readonly #waiting: RingBuffer<StreamElement>
+  /** What they count together. */
+  #waitingRecords = 0
   /** Frames of the element that was sent last, before everything in `#waiting`. */
   #rest: readonly Uint8Array[] = noFrames
   #credit: number
@@ -71,15 +77,15 @@ export class OutputChannel {
   #ended = false
   bytesOut = 0
 
-  constructor({ number, slot, link, owner, batches, credits, keyed = false }: OutputChannelOptions) {
+  constructor({ number, slot, link, owner, batches, credits, keyed = false, mostWaitingRecords: most = mostWaitingRecords }: OutputChannelOptions) {
     this.number = number
     this.slot = slot
     this.#link = link
     this.#owner = owner
     this.#batches = batches
     this.#keyed = keyed
-    // In records, so that a job does not fail at one size of batches and run at another.
-    this.#waiting = new RingBuffer(Math.ceil(waitingRecords / batches.capacity))
+    this.#mostWaitingRecords = most
+    this.#waiting = new RingBuffer(most)
     this.#limit = batches.capacity
     this.#credit = credits
     this.#batch = batches.take(keyed)
@@ -149,6 +155,7 @@ export class OutputChannel {
     }
     while (this.#credit > 0 && this.#rest.length === 0 && this.#waiting.length > 0) {
       const element = this.#waiting.shift() as StreamElement
+      this.#waitingRecords -= recordsIn(element)
       if (this.#waiting.length === maxWaiting - 1) this.#owner.fullChannels--
       try {
         this.#send(element)
@@ -184,6 +191,9 @@ export class OutputChannel {
       this.#send(element)
       return
     }
+    // In records, so that a job does not fail at one size of batches and run at another.
+    this.#waitingRecords += recordsIn(element)
+    if (this.#waitingRecords > this.#mostWaitingRecords) throw tooMany(this.#mostWaitingRecords)
     this.#waiting.push(element)
     if (this.#waiting.length === maxWaiting) this.#owner.fullChannels++
   }
@@ -205,4 +215,12 @@ export class OutputChannel {
     const fitting = Math.floor((records * maxFrameBytes) / bytes)
     this.#limit = Math.max(1, Math.min(capacity, fitting))
   }
+}
+
+const recordsIn = (element: StreamElement) => (element.kind === 'records' ? element.batch.size : 1)
+
+function tooMany(most: number): FlinkError {
+  return new FlinkError('USER_CODE_FAILED', `more than ${most} records came out of one call of a function and wait for the next task`, {
+    hint: 'Does a function call collect without end? Otherwise let it make fewer records of each one.',
+  })
 }

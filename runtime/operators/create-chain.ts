@@ -9,6 +9,7 @@ import type { PollResult } from '../api/connector.ts'
 import type { JobOperator } from '../graph/job-graph.ts'
 import type { OperatorTransformation } from '../graph/transformation.ts'
 import type { Chain, ChainContext, ChainMetrics, ChainSnapshot, ChainWatermarks, CreateChain } from './chain.ts'
+import { FirstFailure } from './first-failure.ts'
 import { planUnits, type PlannedUnit } from './fusion/plan-units.ts'
 import { Segment } from './fusion/segment.ts'
 import { KeyedProcessOperator } from './keyed-process.ts'
@@ -59,10 +60,11 @@ class OperatorChain implements Chain {
   #inputWatermark: Timestamp = MIN_TIMESTAMP
   /** Raised while something runs in here; it stays up when that throws, and then `close` has nothing to add. */
   #running = false
+  readonly #failure = new FirstFailure()
 
   constructor(context: ChainContext, watermarks: ChainWatermarks, built: UnitBuilt) {
     this.#context = context
-    const { units, outputs } = build(context, watermarks, built)
+    const { units, outputs } = build(context, watermarks, built, this.#failure)
     this.#units = units
     this.#outputs = outputs
     const read = new Set(context.operators.map(operator => operator.input?.operator))
@@ -72,10 +74,16 @@ class OperatorChain implements Chain {
     this.commits = units.some(({ operator }) => operator instanceof SinkOperator && operator.commits)
   }
 
+  /** What ran has returned; not all is well if it caught what it should not have. */
+  #ran(): void {
+    this.#failure.check()
+    this.#running = false
+  }
+
   open(): void {
     this.#running = true
     for (const { operator } of this.#units.toReversed()) operator.open?.()
-    this.#running = false
+    this.#ran()
   }
 
   processBatch(batch: Batch, input: number): void {
@@ -83,7 +91,7 @@ class OperatorChain implements Chain {
     this.#running = true
     this.#recordsIn += batch.size
     this.#head.processBatch(batch)
-    this.#running = false
+    this.#ran()
   }
 
   processWatermark(timestamp: Timestamp, input: number): void {
@@ -93,14 +101,14 @@ class OperatorChain implements Chain {
     this.#inputWatermark = timestamp
     this.#running = true
     this.#head.processWatermark(timestamp)
-    this.#running = false
+    this.#ran()
   }
 
   processIdle(idle: boolean, input: number): void {
     assert(input === 0, `operator has one input, not ${input + 1}`)
     this.#running = true
     this.#head.processIdle(idle)
-    this.#running = false
+    this.#ran()
   }
 
   pollSource(maxRecords: number): PollResult {
@@ -111,7 +119,7 @@ class OperatorChain implements Chain {
     const readBefore = this.#source.recordsRead
     const result = this.#source.poll(records)
     this.#adaptPoll(records, this.#source.recordsRead - readBefore, maxRecords, before)
-    this.#running = false
+    this.#ran()
     return result
   }
 
@@ -130,12 +138,12 @@ class OperatorChain implements Chain {
   addSplit(operatorId: string, split: unknown): void {
     this.#running = true
     this.#sourceOf(operatorId).addSplit(split)
-    this.#running = false
+    this.#ran()
   }
   noMoreSplits(operatorId: string): void {
     this.#running = true
     this.#sourceOf(operatorId).noMoreSplits()
-    this.#running = false
+    this.#ran()
   }
   #sourceOf(operatorId: string): SourceOperator {
     assert(this.#source !== undefined && this.#context.operators[0]?.id === operatorId, `${operatorId} is not the source of this chain`)
@@ -150,7 +158,7 @@ class OperatorChain implements Chain {
       const at = operator.onTime(now)
       if (at < next) next = at
     }
-    this.#running = false
+    this.#ran()
     return next
   }
 
@@ -158,14 +166,14 @@ class OperatorChain implements Chain {
     this.#running = true
     for (const { operator } of this.#units) operator.endInput?.()
     for (const outputs of this.#outputs) outputs.flush()
-    this.#running = false
+    this.#ran()
   }
 
   prepareSnapshot(barrier: CheckpointBarrier): void {
     this.#running = true
     for (const { operator } of this.#units) operator.prepareSnapshot?.(barrier)
     for (const outputs of this.#outputs) outputs.flush()
-    this.#running = false
+    this.#ran()
   }
 
   snapshot(_barrier: CheckpointBarrier, sink: (operatorId: string) => SnapshotSink): ChainSnapshot {
@@ -175,7 +183,7 @@ class OperatorChain implements Chain {
       const run = operator.snapshot?.(sink(this.#context.operators[index]?.id as string))
       if (run !== undefined) runs.push(run)
     }
-    this.#running = false
+    this.#ran()
     return {
       step(budget) {
         const run = runs[0]
@@ -191,7 +199,7 @@ class OperatorChain implements Chain {
   notifyCheckpointComplete(checkpointId: number): void {
     this.#running = true
     for (const { operator } of this.#units) operator.checkpointComplete?.(checkpointId)
-    this.#running = false
+    this.#ran()
   }
   /** Nothing to do: what an aborted checkpoint prepared is committed with the next that completes. */
   notifyCheckpointAborted(): void {}
@@ -199,7 +207,7 @@ class OperatorChain implements Chain {
   maintain(): void {
     this.#running = true
     for (const { operator } of this.#units) operator.maintain?.()
-    this.#running = false
+    this.#ran()
   }
 
   close(): void {
@@ -235,7 +243,7 @@ function add(totals: { -readonly [K in keyof OperatorStats]-?: number }, stats: 
 }
 
 /** From the last operator to the head, because an operator's outputs need those who read them. */
-function build(context: ChainContext, watermarks: ChainWatermarks, built: UnitBuilt): { units: Unit[]; outputs: Outputs[] } {
+function build(context: ChainContext, watermarks: ChainWatermarks, built: UnitBuilt, failure: FirstFailure): { units: Unit[]; outputs: Outputs[] } {
   const { operators } = context
   const transformations = operators.map(operator => context.transformation(operator.transformation) as OperatorTransformation)
   const planned = new Map(planUnits(operators, transformations, index => context.output(index, undefined) !== undefined).map(unit => [unit.members[0], unit]))
@@ -252,6 +260,7 @@ function build(context: ChainContext, watermarks: ChainWatermarks, built: UnitBu
       consumers: (consumers[index] as Consumer[]).toReversed(),
       leaving: tag => context.output(index, tag),
       watermarks,
+      failure,
     })
     const unit = planned.get(index)
     if (unit === undefined) continue
@@ -263,7 +272,7 @@ function build(context: ChainContext, watermarks: ChainWatermarks, built: UnitBu
   return { units: units.reverse(), outputs }
 
   function segmentOf({ members }: PlannedUnit): Segment {
-    return new Segment(context, members.map(index => ({ operator: operators[index] as JobOperator, transformation: transformations[index] as OperatorTransformation, outputs: outputs[index] as Outputs })))
+    return new Segment(context, members.map(index => ({ operator: operators[index] as JobOperator, transformation: transformations[index] as OperatorTransformation, outputs: outputs[index] as Outputs })), failure)
   }
 }
 

@@ -10,6 +10,7 @@ import type { Batch, BatchPool } from '../core/batch.ts'
 import type { Timestamp } from '../core/time.ts'
 import { MIN_TIMESTAMP } from '../core/time.ts'
 import type { ChainOutput, ChainWatermarks } from './chain.ts'
+import type { FirstFailure } from './first-failure.ts'
 import type { Operator } from './operator.ts'
 
 export class Output {
@@ -23,13 +24,15 @@ export class Output {
   passed = 0
   readonly #consumers: readonly Operator[]
   readonly #leaving: ChainOutput | undefined
+  readonly #failure: FirstFailure
 
-  constructor(batches: BatchPool, consumers: readonly Operator[], leaving: ChainOutput | undefined) {
+  constructor(batches: BatchPool, consumers: readonly Operator[], leaving: ChainOutput | undefined, failure: FirstFailure) {
     this.capacity = batches.capacity
     this.#batches = batches
     this.#fill(batches.take())
     this.#consumers = consumers
     this.#leaving = leaving
+    this.#failure = failure
   }
 
   /** Something outside the chain reads it. */
@@ -52,14 +55,18 @@ export class Output {
     batch.size = size
     this.size = 0
     this.passed += size
-    for (const consumer of this.#consumers) consumer.processBatch(batch)
-    if (this.#leaving === undefined) {
-      this.#batches.give(batch)
+    try {
+      for (const consumer of this.#consumers) consumer.processBatch(batch)
+      if (this.#leaving === undefined) {
+        this.#batches.give(batch)
+        this.#fill(this.#batches.take())
+        return
+      }
       this.#fill(this.#batches.take())
-      return
+      this.#leaving.emitBatch(batch)
+    } catch (error) {
+      throw this.#failure.keep(error)
     }
-    this.#fill(this.#batches.take())
-    this.#leaving.emitBatch(batch)
   }
 
   #fill(batch: Batch): void {
@@ -95,6 +102,7 @@ export class Outputs {
   readonly #batches: BatchPool
   readonly #leaving: (tag: string | undefined) => ChainOutput | undefined
   readonly #watermarks: ChainWatermarks
+  readonly #failure: FirstFailure
 
   constructor(options: {
     readonly index: number
@@ -102,12 +110,14 @@ export class Outputs {
     readonly consumers: readonly Consumer[]
     leaving(tag: string | undefined): ChainOutput | undefined
     readonly watermarks: ChainWatermarks
+    readonly failure: FirstFailure
   }) {
     this.#index = options.index
     this.#batches = options.batches
     this.#consumers = options.consumers
     this.#leaving = options.leaving
     this.#watermarks = options.watermarks
+    this.#failure = options.failure
     this.main = this.#create(undefined)
     for (const { tag } of options.consumers) if (tag !== undefined) this.side(tag)
   }
@@ -129,7 +139,7 @@ export class Outputs {
 
   #create(tag: string | undefined): Output {
     const consumers = this.#consumers.filter(consumer => consumer.tag === tag).map(consumer => consumer.operator)
-    return new Output(this.#batches, consumers, this.#leaving(tag))
+    return new Output(this.#batches, consumers, this.#leaving(tag), this.#failure)
   }
 
   flush(): void {
@@ -142,8 +152,12 @@ export class Outputs {
     if (!(timestamp > this.watermarkSent)) return false
     this.watermarkSent = timestamp
     this.flush()
-    for (const { operator } of this.#consumers) operator.processWatermark(timestamp)
-    this.#watermarks.watermark(timestamp, this.#index)
+    try {
+      for (const { operator } of this.#consumers) operator.processWatermark(timestamp)
+      this.#watermarks.watermark(timestamp, this.#index)
+    } catch (error) {
+      throw this.#failure.keep(error)
+    }
     return true
   }
 
@@ -151,8 +165,12 @@ export class Outputs {
     if (idle === this.#idle) return
     this.#idle = idle
     this.flush()
-    for (const { operator } of this.#consumers) operator.processIdle(idle)
-    this.#watermarks.idle(idle, this.#index)
+    try {
+      for (const { operator } of this.#consumers) operator.processIdle(idle)
+      this.#watermarks.idle(idle, this.#index)
+    } catch (error) {
+      throw this.#failure.keep(error)
+    }
   }
 
   /** Records that left the chain. */

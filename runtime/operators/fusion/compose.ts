@@ -18,7 +18,7 @@ export function composeProgram(rows: readonly RowOperator[], out: Output, fail: 
     position.at = -1
     out.emit(value, timestamp)
   }
-  for (let at = rows.length - 1; at >= 0; at--) first = link(rows[at] as RowOperator, at, first, position)
+  for (let at = rows.length - 1; at >= 0; at--) first = link(rows[at] as RowOperator, at, first, position, fail)
   return (values, timestamps, size) => {
     try {
       for (let i = 0; i < size; i++) first(values[i], timestamps[i] as number)
@@ -28,7 +28,7 @@ export function composeProgram(rows: readonly RowOperator[], out: Output, fail: 
   }
 }
 
-function link(row: RowOperator, at: number, next: Row, position: Position): Row {
+function link(row: RowOperator, at: number, next: Row, position: Position, fail: Fail): Row {
   switch (row.kind) {
     case 'map': {
       const { fn } = row
@@ -46,7 +46,7 @@ function link(row: RowOperator, at: number, next: Row, position: Position): Row 
     }
     case 'flatMap': {
       const { fn } = row
-      const collector = new SiteCollector(at, next, position)
+      const collector = new SiteCollector(at, next, position, fail)
       return (value, timestamp) => {
         position.at = at
         collector.timestamp = timestamp
@@ -60,7 +60,7 @@ function link(row: RowOperator, at: number, next: Row, position: Position): Row 
     }
     case 'process': {
       const { fn, context } = row
-      const collector = new SiteCollector(at, next, position)
+      const collector = new SiteCollector(at, next, position, fail)
       return (value, timestamp) => {
         position.at = at
         collector.timestamp = timestamp
@@ -90,14 +90,20 @@ class SiteCollector {
   readonly #at: number
   readonly #next: Row
   readonly #position: Position
+  readonly #fail: Fail
 
-  constructor(at: number, next: Row, position: Position) {
+  constructor(at: number, next: Row, position: Position, fail: Fail) {
     this.#at = at
     this.#next = next
     this.#position = position
+    this.#fail = fail
   }
   collect(value: unknown): void {
-    this.#next(value, this.timestamp)
+    try {
+      this.#next(value, this.timestamp)
+    } catch (error) {
+      throw this.#fail(error, this.#position.at)
+    }
     this.#position.at = this.#at
   }
 }

@@ -5,6 +5,7 @@ import type { Collector, ProcessContext } from '../../api/functions.ts'
 import { PagedState } from '../../state/memory/paged-state.ts'
 import { ChainHarness, type HarnessOptions, type Step } from '../chain-harness.ts'
 import { BatchPool } from '../../core/batch.ts'
+import { FirstFailure } from '../first-failure.ts'
 import { Output } from '../output.ts'
 import { generateProgram, programText } from './generate.ts'
 
@@ -186,7 +187,7 @@ test('the generated function reads as one loop', () => {
 
 test('an error behind the segment is not blamed on it', () => {
   const bug = new TypeError('a bug downstream')
-  const out = new Output(new BatchPool(1), [{ processBatch: () => { throw bug }, processWatermark() {}, processIdle() {} }], undefined)
+  const out = new Output(new BatchPool(1), [{ processBatch: () => { throw bug }, processWatermark() {}, processIdle() {} }], undefined, new FirstFailure())
   const fail = (error: unknown, at: number) => (at < 0 ? error : new Error('blamed'))
   for (const rows of [[{ kind: 'map', fn: (v: unknown) => v }], [{ kind: 'flatMap', fn: (v: unknown) => [v] }]] as const) {
     expect(() => generateProgram(rows, out, fail, 'x')([1], Float64Array.of(1), 1)).toThrow(bug)

@@ -69,7 +69,7 @@ export function programText(rows: readonly RowShape[], label: string): string {
   })
   for (const site of sites) {
     lines.push(`const after${site} = (v, t) => {`, ...rowsText(rows, site + 1, 'return', local), `}`)
-    lines.push(`class Collector${site} { timestamp = NO_TIMESTAMP; collect(value) { after${site}(value, this.timestamp); at = ${site} } }`)
+    lines.push(`class Collector${site} { timestamp = NO_TIMESTAMP; collect(value) { try { after${site}(value, this.timestamp) } catch (error) { throw fail(error, at) } at = ${site} } }`)
     lines.push(`const c${site} = new Collector${site}()`)
   }
   lines.push(`return (values, timestamps, size) => {`)

@@ -10,6 +10,7 @@ import { canGenerate } from '../../codec/code-generation.ts'
 import type { JobOperator } from '../../graph/job-graph.ts'
 import type { OperatorTransformation } from '../../graph/transformation.ts'
 import type { ChainContext } from '../chain.ts'
+import type { FirstFailure } from '../first-failure.ts'
 import type { Operator } from '../operator.ts'
 import type { Outputs } from '../output.ts'
 import { RowContext } from '../row-context.ts'
@@ -33,13 +34,13 @@ export class Segment implements Operator {
   readonly #ticker: Ticker | undefined
   readonly #program: RowProgram
 
-  constructor(context: ChainContext, members: readonly SegmentMember[]) {
+  constructor(context: ChainContext, members: readonly SegmentMember[], failure: FirstFailure) {
     const blames = members.map(member => blameOf(context, member.operator, member.transformation))
     this.#outputs = members.map(member => member.outputs)
     this.#last = this.#outputs.at(-1) as Outputs
     const now = context.now()
     this.#rows = members.map((member, at) => this.#row(member, at, context, blames[at] as Blame, now))
-    const fail = (error: unknown, at: number) => (at < 0 ? error : userError(error, blames[at] as Blame))
+    const fail = (error: unknown, at: number) => failure.keep(at < 0 ? error : userError(error, blames[at] as Blame))
     this.#program =
       context.exchange.fusion && canGenerate
         ? generateProgram(this.#rows, this.#last.main, fail, members.map(member => member.operator.name).join(' -> '))

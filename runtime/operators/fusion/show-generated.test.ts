@@ -44,7 +44,7 @@ test('the code of each task, and why there is none', () => {
         const after0 = (v, t) => {
           at = -1; out.emit(v, t)
         }
-        class Collector0 { timestamp = NO_TIMESTAMP; collect(value) { after0(value, this.timestamp); at = 0 } }
+        class Collector0 { timestamp = NO_TIMESTAMP; collect(value) { try { after0(value, this.timestamp) } catch (error) { throw fail(error, at) } at = 0 } }
         const c0 = new Collector0()
         return (values, timestamps, size) => {
           try {

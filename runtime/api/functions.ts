@@ -4,6 +4,7 @@ import { textOption } from './refuse.ts'
 import type { StateDescriptors, StateOf } from './state.ts'
 
 export interface Collector<T> {
+  /** Throws what goes wrong behind it. To catch that does not help: the job fails with it when your function returns. */
   collect(value: T): void
 }
 

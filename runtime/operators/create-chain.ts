@@ -115,7 +115,7 @@ class OperatorChain implements Chain {
     assert(this.#source !== undefined, 'the chain has no source')
     this.#running = true
     const records = Math.min(maxRecords, this.#pollRecords)
-    const before = this.#outputs.map(outputs => outputs.main.passed)
+    const before = this.#outputs.map(({ recordsPassed, recordsLeft }) => ({ recordsPassed, recordsLeft }))
     const readBefore = this.#source.recordsRead
     const result = this.#source.poll(records)
     this.#adaptPoll(records, this.#source.recordsRead - readBefore, maxRecords, before)
@@ -124,13 +124,13 @@ class OperatorChain implements Chain {
   }
 
   /** A turn is about as much work wherever it comes about: of a record of the source, a flatMap may make thousands. */
-  #adaptPoll(asked: number, read: number, maxRecords: number, before: readonly number[]): void {
+  #adaptPoll(asked: number, read: number, maxRecords: number, before: readonly Pick<Outputs, 'recordsPassed' | 'recordsLeft'>[]): void {
     // How much of a turn's work that was.
     let work = 0
-    for (let i = 0; i < before.length; i++) {
-      const { main } = this.#outputs[i] as Outputs
-      work = Math.max(work, (main.passed - (before[i] as number)) / (maxRecords * (main.leaves ? mostLeaving : mostPassing)))
-    }
+    before.forEach(({ recordsPassed, recordsLeft }, i) => {
+      const now = this.#outputs[i] as Outputs
+      work = Math.max(work, (now.recordsLeft - recordsLeft) / (maxRecords * mostLeaving), (now.recordsPassed - recordsPassed) / (maxRecords * mostPassing))
+    })
     if (work > 1) this.#pollRecords = Math.max(1, Math.floor(read / work))
     else if (read >= asked && work <= 0.5) this.#pollRecords = Math.min(maxRecords, asked * 2)
   }

@@ -173,7 +173,13 @@ export class Outputs {
     }
   }
 
-  /** Records that left the chain. */
+  /** Records that came by, side outputs included. */
+  get recordsPassed(): number {
+    let passed = this.main.passed
+    for (const side of this.#sides.values()) passed += side.passed
+    return passed
+  }
+  /** Those that left the chain. */
   get recordsLeft(): number {
     let left = this.main.leaves ? this.main.passed : 0
     for (const side of this.#sides.values()) if (side.leaves) left += side.passed

@@ -234,8 +234,11 @@ test('what the source throws names it; a downstream error keeps its own name', (
   expect(() => down.poll()).toThrow('map "m" threw: down')
 })
 
+const fanOut = (fan: number): Step => ({ kind: 'flatMap', fn: (value, out) => { for (let i = 0; i < fan; i++) out.collect(value) } })
+const fanOutAside = (fan: number): Step => ({ kind: 'process', fn: { process: (value, ctx) => { for (let i = 0; i < fan; i++) ctx.output({ kind: 'outputTag', id: 'side' }, value) } } })
+
 /** How many records a source is asked for, poll by poll, if `fans` come of each in the chain; it has all that it is asked for. */
-function asked(fan: number, leaving: readonly (readonly [number, undefined])[], available = Infinity): number[] {
+function asked(fan: number, leaving: readonly (readonly [number, string | undefined])[], available = Infinity, fans = fanOut(fan)): number[] {
   const sizes: number[] = []
   const reader: SourceReader<unknown, unknown> = {
     start: () => {},
@@ -250,7 +253,7 @@ function asked(fan: number, leaving: readonly (readonly [number, undefined])[], 
     close: () => {},
   }
   const from: Source<unknown> = { kind: 'source', name: 'asked', bounded: false, createEnumerator: () => { throw new Error('not here') }, createReader: () => reader }
-  const h = harness([source(from), { kind: 'flatMap', fn: (value, out) => { for (let i = 0; i < fan; i++) out.collect(value) } }, { kind: 'filter', fn: () => true }], { leaving })
+  const h = harness([source(from), fans, { kind: 'filter', fn: () => true }], { leaving })
   for (let i = 0; i < 8; i++) h.poll(1024)
   return sizes
 }
@@ -262,6 +265,10 @@ test.each([
   [20_000, [64, 1, 1, 1, 1, 1, 1, 1]],
 ])('a source is asked for less where a flatMap makes %i records of one: what leaves in a turn stays bounded', (fan, sizes) => {
   expect(asked(fan, [[2, undefined]])).toEqual(sizes)
+})
+
+test('by a side output too', () => {
+  expect(asked(1_000, [[1, 'side']], Infinity, fanOutAside(1_000))).toEqual([64, 8, 8, 8, 8, 8, 8, 8])
 })
 
 test('what only passes on inside the chain waits nowhere: there may be more of it', () => {

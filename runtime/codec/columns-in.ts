@@ -7,7 +7,7 @@ import type { Unpacker } from './msgpack.ts'
 import type { ColumnData } from './record-loops.ts'
 import { hasPresence, type Column, type Shape } from './shape.ts'
 import { text as textCodec } from './text.ts'
-import { ValueReader } from './value.ts'
+import { ValueReader } from './value-reader.ts'
 
 const noTexts: readonly string[] = []
 const noReader = new ByteReader(noBytes)

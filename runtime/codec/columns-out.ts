@@ -8,7 +8,7 @@ import type { ColumnBuffers } from './record-loops.ts'
 import { hasPresence, type Column, type Shape } from './shape.ts'
 import { presence, seenSort, sort } from './sorts.ts'
 import { text as textCodec } from './text.ts'
-import { ValueWriter } from './value.ts'
+import { ValueWriter } from './value-writer.ts'
 
 /** All columns of a shape while they are filled. */
 export class ColumnSetOut {

@@ -1,11 +1,11 @@
 /**
  * Columns as bytes, what both directions share. The loops over records (`record-loops.ts`) fill and read the typed arrays of
- * columns; `columns-out.ts` and `columns-in.ts` move them into and out of msgpack `bin` values. Everything passes through aligned scratch arrays: copying a column takes far less than
- * a microsecond, and frames need no padding.
+ * columns; `columns-out.ts` and `columns-in.ts` move them into and out of msgpack `bin` values. Everything passes through
+ * aligned scratch arrays: copying a column takes far less than a microsecond, and frames need no padding.
  *
  * What a column is in a frame: if it has absent values, a bin of two bits per record (`presence`); then, for the values
  * that are present, `bool` a byte each, `i32` and `f64` as they are, `string` a bin of lengths in UTF-16 units (1, 2 or 4
- * bytes each) and a bin of the joined text behind one byte that says how it is written, `any` a bin of values (`value.ts`).
+ * bytes each) and a bin of the joined text behind one byte that says how it is written, `any` a bin of values (`value-tags.ts`).
  *
  * In frames, not in pages of state, `string` has a third item, nil or what `dictionary.ts` says; if it says so, the first bin
  * is numbers (1, 2 or 4 bytes each) and the text that of the new entries.

@@ -6,7 +6,7 @@ import { maxValueDepth, isBufferPrototype, typedArrayIndex } from './kinds.ts'
 import { canGenerate, notPlainText, propertyText } from './code-generation.ts'
 import { nodeBuffer, text as textCodec } from './text.ts'
 import { unsupportedSignal, unsupportedValue } from './unsupported.ts'
-import { define, refuseHidden } from './value.ts'
+import { define, refuseHidden } from './plain-object.ts'
 
 export type Copier = (value: unknown) => unknown
 

@@ -5,7 +5,7 @@
  */
 import { DecodeError, type ByteReader, type ByteWriter } from './bytes.ts'
 import { text as textCodec } from './text.ts'
-import { define } from './value.ts'
+import { define } from './plain-object.ts'
 
 export function packArrayHeader(out: ByteWriter, count: number): void {
   header(out, count, 0x90, 16, -1, 0xdc)

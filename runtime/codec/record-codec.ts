@@ -14,7 +14,8 @@ import { readTimestamps } from './columns-in.ts'
 import { maxRecordsPerFrame } from './columns.ts'
 import { packArrayHeader, packBin, packBinHeader, packNumber, Unpacker } from './msgpack.ts'
 import { unsupportedSignal, unsupportedValue } from './unsupported.ts'
-import { ValueReader, ValueWriter } from './value.ts'
+import { ValueReader } from './value-reader.ts'
+import { ValueWriter } from './value-writer.ts'
 
 /** msgpack never begins with this byte: a value of ours follows. */
 const ownValue = 0xc1

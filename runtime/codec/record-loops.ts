@@ -9,7 +9,9 @@ import { canGenerate, notPlainText, propertyText } from './code-generation.ts'
 import { maxEntries } from './dictionary.ts'
 import { hasPresence, shapeText, type Column, type Shape } from './shape.ts'
 import { presence, sort } from './sorts.ts'
-import { define, refuseHidden, type ValueReader, type ValueWriter } from './value.ts'
+import { define, refuseHidden } from './plain-object.ts'
+import type { ValueReader } from './value-reader.ts'
+import type { ValueWriter } from './value-writer.ts'
 
 /** A column to fill. Which arrays are there follows from the kind; they are long enough, and `presence` is zero. */
 export interface ColumnBuffers {

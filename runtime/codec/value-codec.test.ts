@@ -6,7 +6,9 @@ import { ByteReader, ByteWriter, DecodeError } from './bytes.ts'
 import { copyValue, createCopier, ownText } from './copy.ts'
 import { anyValue, differs, oddValues, refusedValues } from './test-values.ts'
 import { plainText, text } from './text.ts'
-import { SharedShapes, ValueReader, ValueWriter } from './value.ts'
+import { SharedShapes } from './shared-shapes.ts'
+import { ValueReader } from './value-reader.ts'
+import { ValueWriter } from './value-writer.ts'
 import { appendValue, decodeEntries, decodeValue, encodeEntries, encodeValue } from './value-codec.ts'
 
 /** `CODEC_SEED=123` repeats a run. */

@@ -11,9 +11,10 @@ import { maxRecordsPerFrame } from './columns.ts'
 import { packArrayHeader, packNumber, Unpacker } from './msgpack.ts'
 import { anyShape, packShape, ShapeInference, unpackShape } from './shape.ts'
 import { refuseFirst, unsupportedSignal, unsupportedValue } from './unsupported.ts'
-import { ValueReader, ValueWriter } from './value.ts'
+import { ValueReader } from './value-reader.ts'
+import { ValueWriter } from './value-writer.ts'
 
-/** First byte of a single value. A change of the tags in `value.ts` takes a new one; old ones stay readable. */
+/** First byte of a single value. A change of the tags in `value-tags.ts` takes a new one; old ones stay readable. */
 const valueVersion = 1
 /** First byte of a page of entries. */
 const entriesVersion = 0x81

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { seededRandom, type Random } from '../../core/random.ts'
 import { differs, oddValues } from '../../codec/test-values.ts'
-import { SharedShapes } from '../../codec/value.ts'
+import { SharedShapes } from '../../codec/shared-shapes.ts'
 import { Pack } from './pack.ts'
 import { BodyReader, bodiesIn, Records } from './records.ts'
 

@@ -14,7 +14,7 @@
  */
 import type { CanonicalKey } from '../../core/key-group.ts'
 import { createCopier, type Copier } from '../../codec/copy.ts'
-import { SharedShapes } from '../../codec/value.ts'
+import { SharedShapes } from '../../codec/shared-shapes.ts'
 import type { Namespace } from '../../operators/keyed-state.ts'
 import { Entries } from './entries.ts'
 import type { Pack } from './pack.ts'

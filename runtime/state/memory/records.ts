@@ -4,7 +4,9 @@
  */
 import { ByteReader, ByteWriter } from '../../codec/bytes.ts'
 import { appendValue } from '../../codec/value-codec.ts'
-import { ValueReader, ValueWriter, type SharedShapes } from '../../codec/value.ts'
+import type { SharedShapes } from '../../codec/shared-shapes.ts'
+import { ValueReader } from '../../codec/value-reader.ts'
+import { ValueWriter } from '../../codec/value-writer.ts'
 
 /** A list of entries of one table that are to be packed, written one behind the other. */
 export class Records {

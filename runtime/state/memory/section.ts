@@ -18,7 +18,7 @@
 import { FlinkError } from '../../core/errors.ts'
 import type { Namespace } from '../../operators/keyed-state.ts'
 import { crc32 } from '../checksum.ts'
-import { SharedShapes } from '../../codec/value.ts'
+import { SharedShapes } from '../../codec/shared-shapes.ts'
 import { decodeEntries, decodeValue, encodeEntries, encodeValue } from '../../codec/value-codec.ts'
 import type { Kept } from './kept.ts'
 import { keysOf, mapsOf } from './page.ts'

@@ -42,3 +42,18 @@ test('lines of other scripts, and of the function itself, are left alone', () =>
   }
   expect(splitInlined(profile, () => own)).toEqual(profile)
 })
+
+test('a function that was given time may have others inlined: it keeps what it was given', () => {
+  const heavy = frame('heavy', '7', first)
+  const light = frame('light', '7', first + 8)
+  const profile: CpuProfile = {
+    nodes: [
+      { id: 1, callFrame: frame('loop', '3', 0), hitCount: 4, children: [2], positionTicks: [{ line: first + 1, ticks: 4 }] },
+      { id: 2, callFrame: heavy, hitCount: 3, positionTicks: [{ line: first + 1, ticks: 1 }, { line: first + 9, ticks: 2 }] },
+    ],
+    startTime: 0, endTime: 8, samples: [1, 1, 1, 1, 2, 2, 2], timeDeltas: [1, 1, 1, 1, 1, 1, 1],
+  }
+  const split = splitInlined(profile, line => (line === first + 9 ? light : heavy))
+  expect(split.nodes.map(({ callFrame, hitCount }) => [callFrame.functionName, hitCount])).toEqual([['loop', 0], ['heavy', 5], ['light', 2]])
+  expect([1, 2, 3].map(id => split.samples.filter(each => each === id).length)).toEqual([0, 5, 2])
+})

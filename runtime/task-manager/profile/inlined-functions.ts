@@ -71,9 +71,11 @@ export function splitInlined(profile: CpuProfile, functionAt: FunctionsByLine): 
     })
     const moved = new Set([...ticks.values()].flat())
     const all = sum(node.positionTicks ?? [])
-    const kept = (node.positionTicks ?? []).filter(tick => !moved.has(tick))
-    nodes.set(node.id, { ...(nodes.get(node.id) as ProfileNode), children, hitCount: sum(kept), positionTicks: kept })
-    splits.set(node.id, { parts: [{ id: node.id, ticks: sum(kept) }, ...parts], all, owed: [0, ...parts.map(() => 0)] })
+    // What its caller has given it stays with it.
+    const changed = nodes.get(node.id) as ProfileNode
+    const kept = (changed.positionTicks ?? []).filter(tick => !moved.has(tick))
+    nodes.set(node.id, { ...changed, children, hitCount: sum(kept), positionTicks: kept })
+    splits.set(node.id, { parts: [{ id: node.id, ticks: all - sum([...moved]) }, ...parts], all, owed: [0, ...parts.map(() => 0)] })
   }
   return { ...profile, nodes: [...nodes.values()], samples: profile.samples.map(id => (splits.has(id) ? turnOf(splits.get(id) as Split) : id)) }
 }

@@ -23,12 +23,12 @@ assert(port !== null, 'compile-worker.ts runs in a worker thread')
 
 async function compile(request: ExplainRequest): Promise<ExplainAnswer> {
   const { answer, job } = await compileBundle(request)
-  if (answer.kind !== 'compiled' || job === undefined) return answer as Exclude<CompileAnswer, { kind: 'compiled' }>
+  if (job === undefined) return answer
   const { definition, graph } = job
-  const explanation = explain(definition, graph, executionPlan(graph))
-  if (!request.generated) return { ...answer, explanation }
+  const compiled = { kind: 'compiled', graph, explanation: explain(definition, graph, executionPlan(graph)) } as const
+  if (!request.generated) return compiled
   const { showGenerated } = await import('../../runtime/operators/fusion/show-generated.ts')
-  return { ...answer, explanation, generated: showGenerated(definition, graph) }
+  return { ...compiled, generated: showGenerated(definition, graph) }
 }
 
 port.once('message', (request: ExplainRequest) => void compile(request).then(answer => port.postMessage(answer)))

@@ -12,13 +12,17 @@ import type { JobDefinition } from '../graph/transformation.ts'
 import { translate } from '../graph/translate.ts'
 import type { CompileAnswer, CompileRequest } from './process-events.ts'
 
-/** `job` is there when the answer is `compiled`: the thread may go on with what it has evaluated. */
-export interface Compiled {
-  readonly answer: CompileAnswer
-  readonly job?: { readonly definition: JobDefinition; readonly graph: JobGraph }
+/** What was evaluated, for a thread that goes on with it. */
+export interface CompiledJob {
+  readonly definition: JobDefinition
+  readonly graph: JobGraph
+}
+export interface Refused {
+  readonly answer: Exclude<CompileAnswer, { kind: 'compiled' }>
+  readonly job?: undefined
 }
 
-export async function compileBundle({ bundlePath, jobFile, config }: CompileRequest): Promise<Compiled> {
+export async function compileBundle({ bundlePath, jobFile, config }: CompileRequest): Promise<Refused | { readonly answer: CompileAnswer; readonly job: CompiledJob }> {
   // From here on stacks name the user's files. Our own files have no maps to load before that.
   setSourceMapsSupport(true, { nodeModules: false, generatedCode: false })
   let exported: unknown
@@ -42,7 +46,7 @@ export async function compileBundle({ bundlePath, jobFile, config }: CompileRequ
   }
 }
 
-const refused = (error: ErrorData): Compiled => ({ answer: { kind: 'refused', error } })
+const refused = (error: ErrorData): Refused => ({ answer: { kind: 'refused', error } })
 
 /** What the module threw at its top, before there was a job. */
 function moduleError(error: unknown, jobFile: string): ErrorData {

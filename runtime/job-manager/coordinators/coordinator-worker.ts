@@ -5,7 +5,7 @@
 import { parentPort } from 'node:worker_threads'
 import { assert } from '../../core/assert.ts'
 import { errorToData } from '../../core/errors.ts'
-import { compileBundle, type Compiled } from '../../deploy/compile-bundle.ts'
+import { compileBundle, type CompiledJob } from '../../deploy/compile-bundle.ts'
 import { translate } from '../../graph/translate.ts'
 import { nodeFiles } from '../../deploy/node-files.ts'
 import type { CompileRequest } from '../../deploy/process-events.ts'
@@ -18,7 +18,7 @@ assert(port, 'the coordinator worker is a worker thread')
 const emit = (message: FromCoordinatorWorker) => port.postMessage(message)
 
 let started = false
-let compiled: Compiled['job']
+let compiled: CompiledJob | undefined
 let enumerators: Enumerators | undefined
 /** What came while the bundle was being evaluated. */
 const early: Exclude<ToCoordinatorHost, StartEnumerators>[] = []

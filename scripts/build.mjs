@@ -10,8 +10,9 @@
 //   node scripts/build.mjs --types    writes the declaration files of the public entries as well (`tsc`)
 import { build } from 'esbuild'
 import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { dirname, join, relative, resolve, sep } from 'node:path'
+import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -21,6 +22,7 @@ const staleChunkAge = 10 * 60_000
 
 /** Entries of one group share their code. */
 const groups = [
+  ['runtime/deploy/cached-script.ts'],
   ['cli/run-main.ts'],
   ['cli/main.ts', 'cli/commands.ts'],
   ['runtime/job-manager/main.ts'],
@@ -68,6 +70,19 @@ const oneFileOf = {
 }
 
 /**
+ * What holds one of these is a script with a cache of all its compiled functions (`runtime/deploy/cached-script.ts`) behind a
+ * module that has its exports. By role where threads of several kinds load it.
+ */
+const cachedScripts = {
+  'cli/run-main.ts': "'cli'",
+  'runtime/job-manager/main.ts': "'job-manager'",
+  'runtime/task-manager/main.ts': "'task-manager'",
+  'runtime/task-manager/slot-worker.ts': "process.getBuiltinModule('node:worker_threads').workerData?.role ?? 'other'",
+}
+/** The one module that scripts share with what is around them. */
+const cachedScript = 'runtime/deploy/cached-script.ts'
+
+/**
  * Packages that are part of what we build, because as many small files they cost every start more than all the rest. They
  * are dependencies all the same, and `oclif` as a whole, for the pages of help, is loaded from there.
  */
@@ -104,9 +119,10 @@ async function bundle() {
     metafile: true,
     write: false,
     logLevel: 'warning',
-    plugins: [oneFile, lateModules, nodeModules, oclifParserOnly, externalPackages, moduleUrls],
+    plugins: [oneFile, sharedCachedScript, lateModules, nodeModules, oclifParserOnly, externalPackages, moduleUrls],
   })))
-  const files = [...results.flatMap(result => result.outputFiles.map(withoutUnusedRequire)), licencesOf(results.flatMap(result => Object.keys(result.metafile.inputs)))]
+  const outputs = results.flatMap(({ outputFiles, metafile }) => outputFiles.map(withoutUnusedRequire).map(withCachedScript).flatMap(file => asCachedScript(file, metafile)))
+  const files = [...outputs, licencesOf(results.flatMap(result => Object.keys(result.metafile.inputs)))]
 
   // Chunks first and each file by rename: a process that starts while we build finds one whole version or the other.
   const isChunk = file => file.path.startsWith(join(dist, 'chunks') + sep)
@@ -128,6 +144,72 @@ const requireOfFile = "const require = process.getBuiltinModule('node:module').c
 function withoutUnusedRequire({ path, text, contents }) {
   const unused = text.startsWith(requireOfFile) && !/\brequire\b/.test(text.slice(requireOfFile.length))
   return { path, contents: unused ? Buffer.from(text.slice(requireOfFile.length)) : contents }
+}
+
+/**
+ * `import`s become parameters of a function that holds all the rest and gives what is exported, once: `export let` is refused
+ * (see `moduleUrls`). Lines stay where they are, for source maps.
+ *
+ * @param {{ path: string, contents: Uint8Array }} file
+ * @param {import('esbuild').Metafile} metafile
+ */
+function asCachedScript(file, metafile) {
+  const { inputs, exports } = metafile.outputs[relative(root, file.path).split(sep).join('/')] ?? { inputs: {}, exports: [] }
+  const source = Object.keys(cachedScripts).find(input => input in inputs)
+  if (source === undefined || !file.path.endsWith('.js')) return [file]
+  const text = Buffer.from(file.contents).toString()
+  const imports = []
+  const parameters = []
+  const names = []
+  const body = text
+    .replaceAll(/^import (?:\{([^}]*)\} from )?("[^"]+");$/gm, (statement, list, from) => {
+      if (list === undefined) imports.push(`import ${from}`)
+      for (const each of (list ?? '').split(',')) {
+        const [name, local = name] = each.trim().split(' as ')
+        if (name === '') continue
+        imports.push(`import { ${name} as $${parameters.length} } from ${from}`)
+        parameters.push(local)
+      }
+      return statement.replaceAll(/[^\n]/g, '')
+    })
+    .replace(/^export \{([^}]*)\};$/m, (_, list) => {
+      for (const each of list.split(',')) {
+        const [local, name = local] = each.trim().split(' as ')
+        names.push([local, name])
+      }
+      return `return [${names.map(([local]) => local).join(', ')}]`
+    })
+    .replaceAll('import.meta.url', '$url')
+    .replaceAll('await import(', 'await $import(')
+  const left = /^(import|export)\b.*$|\bimport\.meta\b|(?<!\$)\bimport\(/m.exec(body)
+  if (left !== null || names.length !== exports.length) throw new Error(`${file.path} cannot be made a script: ${left?.[0] ?? 'its exports are not at its end'}`)
+  const waits = source.endsWith('/main.ts')
+  const map = /\/\/# sourceMappingURL=.*\n?$/.exec(body)?.[0] ?? ''
+  const wrapped = `(${waits ? 'async ' : ''}(${['$url', '$import', ...parameters].join(', ')}) => { 'use strict'; ${body.slice(0, body.length - map.length)}})\n${map}`
+  // In ASCII it is read as it is. esbuild has left some other characters in regular expressions.
+  const script = wrapped.replaceAll(/[^\x00-\x7f]/g, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  const hash = createHash('sha256').update(script).digest('hex').slice(0, 16)
+  const scriptPath = file.path.replace(/\.js$/, '.script.js')
+  const module = [
+    `import { runScript } from ${JSON.stringify(cachedScriptFrom(file.path))}`,
+    ...imports,
+    `const $url = new URL(${JSON.stringify(`./${basename(scriptPath)}`)}, import.meta.url).href`,
+    `const $exports = ${waits ? 'await ' : ''}runScript($url, ${JSON.stringify(hash)}, ${cachedScripts[source]})(${['$url', 'specifier => import(specifier)', ...parameters.map((_, i) => `$${i}`)].join(', ')})`,
+    ...names.map((_, i) => `const $e${i} = $exports[${i}]`),
+    names.length === 0 ? '' : `export { ${names.map(([, name], i) => `$e${i} as ${name}`).join(', ')} }`,
+  ]
+  return [{ path: scriptPath, contents: Buffer.from(script) }, { path: file.path, contents: Buffer.from(`${module.join('\n')}\n`) }]
+}
+
+function withCachedScript({ path, contents }) {
+  const text = path.endsWith('.js') ? Buffer.from(contents).toString() : ''
+  return { path, contents: text.includes(cachedScriptName) ? Buffer.from(text.replaceAll(cachedScriptName, cachedScriptFrom(path))) : contents }
+}
+
+/** How a file in `dist/` names the module that runs scripts. */
+function cachedScriptFrom(path) {
+  const name = relative(dirname(path), join(dist, cachedScript.replace(/\.ts$/, '.js'))).split(sep).join('/')
+  return name.startsWith('.') ? name : `./${name}`
 }
 
 /** What we copied of others goes with what they ask of who copies it. */
@@ -202,6 +284,17 @@ const oclifParserOnly = {
   },
 }
 
+const cachedScriptName = 'flink-ts:cached-script'
+
+/** It knows the scripts that were run, so there is one of it. */
+const sharedCachedScript = {
+  name: 'shared-cached-script',
+  setup(build) {
+    if (build.initialOptions.entryPoints.includes(cachedScript)) return
+    build.onResolve({ filter: /\/cached-script\.ts$/ }, () => ({ path: cachedScriptName, external: true }))
+  },
+}
+
 const oneFileIn = build => oneFileOf[build.initialOptions.entryPoints[0]]
 
 const oneFile = {
@@ -240,6 +333,7 @@ const moduleUrls = {
       // At the end, where it moves no line.
       const file = oneFileIn(build)
       const more = file?.modules.includes(path) || file?.loaders.includes(path) ? "\nimport 'one-file'\n" : ''
+      if (/^export (let|var)\b/m.test(source)) return { errors: [{ text: 'export a function that tells the value: what is exported may be read only once', location: { file: args.path } }] }
       if (!source.includes('import.meta')) return more === '' ? undefined : { contents: source + more, loader }
       if (/import\.meta\.(dirname|filename|resolve)/.test(source)) {
         return { errors: [{ text: 'use import.meta.url: code may move into a shared chunk, where the other forms of import.meta name the chunk', location: { file: args.path } }] }

@@ -8,6 +8,7 @@ import { resolve } from 'node:path'
 import { unreachable } from '../../runtime/core/assert.ts'
 import { errorToData, exitCodes, FlinkError, errorFromData } from '../../runtime/core/errors.ts'
 import { parseJobArguments } from '../../runtime/api/arguments.ts'
+import { keepCompiledCode, startIsOver } from '../../runtime/deploy/cached-script.ts'
 import { startLocalCluster, type LocalCluster } from '../../runtime/deploy/local-cluster.ts'
 import { jobManagerName } from '../../runtime/deploy/task-managers.ts'
 import type { ProcessEvent } from '../../runtime/deploy/process-events.ts'
@@ -113,6 +114,7 @@ class RunSession {
 
     clearTimeout(impatient)
     clearTimeout(this.#overdue)
+    keepCompiledCode()
     const detached = this.#options.detached && result.exitCode === 0
     this.#abort.abort()
     if (detached) process.off('exit', killCluster)
@@ -262,6 +264,7 @@ class RunSession {
       return
     }
     this.#dispatch({ kind: 'submitted', jobId })
+    startIsOver()
     this.#work(this.#follow())
     await this.#face.live()
   }

@@ -5,6 +5,7 @@
 import { rmSync, chmodSync } from 'node:fs'
 import { decodeValue, encodeValue } from '../codec/value-codec.ts'
 import type { ErrorData } from '../core/errors.ts'
+import { keepCompiledCode, startIsOver } from '../deploy/cached-script.ts'
 import { childEnvironment } from '../deploy/child-environment.ts'
 import { dieNow, openLifeLine, tellParent } from '../deploy/child-process.ts'
 import { removeLeavings, socketDirectoryAt } from '../deploy/cluster-directory.ts'
@@ -160,6 +161,9 @@ if (detached) {
 }
 onDeath = line => reportDeath(line.process, line.error)
 earlyDeaths.splice(0).forEach(onDeath)
+journal.subscribe(event => {
+  if (event.kind === 'jobStatus' && event.status === 'RUNNING') startIsOver()
+})
 process.on('SIGTERM', () => void stop())
 process.on('SIGINT', () => {})
 process.on('SIGHUP', () => {})
@@ -190,6 +194,7 @@ function reportDeath(name: string, error: ErrorData): void {
 async function stop(): Promise<void> {
   if (stopping) return
   stopping = true
+  keepCompiledCode()
   rest.close()
   rest.closeAllConnections()
   for (const { connection } of peers.values()) {

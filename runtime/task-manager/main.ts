@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path'
 import { projectDirectories, removeLeavings, socketDirectoryAt } from '../deploy/cluster-directory.ts'
+import { keepCompiledCode, startIsOver } from '../deploy/cached-script.ts'
 import { dieNow, openLifeLine, tellParent } from '../deploy/child-process.ts'
 import type { TaskManagerBootstrap } from '../deploy/process-events.ts'
 import type { ErrorData } from '../core/errors.ts'
@@ -67,7 +68,10 @@ async function stayConnected(): Promise<void> {
     const gone = Promise.withResolvers<string>()
     try {
       connection = await connectWithRetry<FromTaskManager, ToTaskManager>(sockets.control, token, {
-        message: message => taskManager.receive(message),
+        message(message) {
+          taskManager.receive(message)
+          if (message.kind === 'deploy') startIsOver()
+        },
         end: end => gone.resolve(end.kind === 'closed' ? 'closed' : end.reason),
       }, reconnectWindowMs)
     } catch {
@@ -92,6 +96,7 @@ function die(error: ErrorData): void {
 function exit(): void {
   if (exiting) return
   exiting = true
+  keepCompiledCode()
   connection?.close()
   for (const slot of slots) slot.close()
   // Threads that are being ended must not hold the process up, and neither must what user code has started.

@@ -5,6 +5,7 @@
 import { parentPort } from 'node:worker_threads'
 import { assert } from '../../core/assert.ts'
 import { errorToData } from '../../core/errors.ts'
+import { startIsOver } from '../../deploy/cached-script.ts'
 import { compileBundle, type CompiledJob } from '../../deploy/compile-bundle.ts'
 import { translate } from '../../graph/translate.ts'
 import { nodeFiles } from '../../deploy/node-files.ts'
@@ -42,6 +43,8 @@ async function begin(start: StartEnumerators): Promise<void> {
     const job = await evaluate(start)
     enumerators = new Enumerators(start, job, nodeFiles, emit)
     for (const message of early.splice(0)) enumerators.receive(message)
+    // It has little to do from here on, and may be ended at any time.
+    startIsOver(20)
   } catch (error) {
     emit({ kind: 'failed', attempt: start.attempt, error: errorToData(error, 'JOB_BUILD_FAILED') })
   }

@@ -127,7 +127,7 @@ export class WorkerCoordinatorHost implements CoordinatorHost {
 
   #warmUp(): void {
     if (this.#warm !== undefined) return
-    const worker = new Worker(entry, { stdout: true, stderr: true, execArgv: [], name: 'enumerators' })
+    const worker = new Worker(entry, { stdout: true, stderr: true, execArgv: [], name: 'enumerators', workerData: { role: 'enumerators' } })
     worker.unref()
     this.#warm = worker
     // One that cannot even start is not used; the next one will say why.

@@ -317,6 +317,34 @@ test('a record that cannot be encoded fails its producer, also when it waited fo
   expect(network.statuses.get('sink0')).toBe('RUNNING')
 })
 
+test('behind what could not be sent nothing is sent, on no channel of the task: no barrier completes a checkpoint without it', () => {
+  const sent: string[] = []
+  const owner: ChannelOwner = { fullChannels: 0, failure: undefined }
+  const channels = ['a', 'b'].map((name, number) => {
+    const link: ChannelLink = {
+      keepsBatches: true,
+      send(element) {
+        if (element.kind === 'records' && element.batch.values[0] === 'bad') throw new TypeError('refused')
+        sent.push(`${name} ${element.kind === 'records' ? String(element.batch.values[0]) : element.kind}`)
+        return { bytes: 0, credits: 1, rest: [] }
+      },
+      sendFrame: () => {},
+    }
+    return new OutputChannel({ number, slot: 0, link, owner, batches: new BatchPool(1), credits: 0 })
+  })
+  const [a, b] = channels as [OutputChannel, OutputChannel]
+  a.append('good', 0)
+  a.append('bad', 0)
+  b.append('good', 0)
+  for (const channel of channels) channel.element({ kind: 'barrier', barrier: { checkpointId: 1, timestamp: 0, kind: 'checkpoint' } })
+  a.addCredit(2)
+  expect([sent, owner.failure]).toEqual([['a good'], new TypeError('refused')])
+  a.addCredit(2)
+  b.addCredit(2)
+  b.append('more', 0)
+  expect(sent).toEqual(['a good'])
+})
+
 test('frames between slots are what the protocol says', () => {
   const network = new TestNetwork(apart({}, 3))
   const kinds: string[] = []

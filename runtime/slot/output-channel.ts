@@ -32,7 +32,10 @@ export const noFrames: readonly Uint8Array[] = []
 export interface ChannelOwner {
   /** How many of them are too full for it to run. */
   fullChannels: number
-  /** Sending failed (a value that is not plain data) at a time when somebody else was running. */
+  /**
+   * Sending failed (a value that is not plain data) at a time when somebody else was running. Nothing more is sent on any of
+   * them: a barrier behind what is lost would complete a checkpoint without it.
+   */
   failure: unknown
 }
 
@@ -147,6 +150,7 @@ export class OutputChannel {
 
   addCredit(credits: number): void {
     this.#credit += credits
+    if (this.#owner.failure !== undefined) return
     while (this.#credit > 0 && this.#rest.length > 0) {
       const [frame, ...rest] = this.#rest
       this.#rest = rest
@@ -183,7 +187,7 @@ export class OutputChannel {
 
   /** Nothing that came earlier is here. */
   get #mayPass(): boolean {
-    return this.#credit > 0 && this.#waiting.length === 0 && this.#rest.length === 0
+    return this.#credit > 0 && this.#waiting.length === 0 && this.#rest.length === 0 && this.#owner.failure === undefined
   }
 
   #push(element: StreamElement): void {

@@ -245,11 +245,12 @@ export class Slot {
     let ended = false
     for (const task of this.#tasks) {
       this.#current = task
+      // First: one that could not send what it had left is not finished.
+      task.wiring.outputs.check()
       task.onTime(now)
       const writing = task.background(now)
       if (task.settle()) ended = true
       const flushAt = task.wiring.outputs.flushDue(now, bufferTimeout)
-      task.wiring.outputs.check()
       task.clock.did(task.worked ? 'busy' : task.backPressured ? 'backPressured' : 'idle')
       task.worked = false
       wakeAt = Math.min(wakeAt, flushAt, task.wakeAt)

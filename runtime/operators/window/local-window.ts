@@ -9,7 +9,9 @@
  *   operator has no state.
  * - A record whose window has ended here is a partial by itself and goes at once: the window operator decides.
  * - Sums of numbers that are not whole depend on how they are grouped. From the first on, every record of this subtask
- *   goes by itself: what there is in the window is summed up one by one in the order in which it came.
+ *   goes by itself: what there is in the window is summed up one by one in the order in which it came. (That it has seen one
+ *   it does not know after a restore: until the next, the last bits of a sum may be others. They depend as much on which of
+ *   several subtasks sends first.)
  *
  * Partials wait no longer than `maxDelay`, nor are there more than `maxPartials`. Where keys hardly repeat, a look-up per
  * record saves nothing: then records go by themselves for a while too.

@@ -3,8 +3,7 @@
  * (`fixtures/bench/flink`, class `Chance`) draws the same bits. Good enough for test data, and for nothing else.
  */
 
-const golden = 0x9e3779b9
-const twoToMinus32 = 1 / 0x1_0000_0000
+const golden = 0x9e3779b9 | 0
 
 export class Chance {
   readonly #seed: number
@@ -14,9 +13,14 @@ export class Chance {
     this.#seed = mix(seed + golden)
   }
 
-  /** What is drawn from here on depends on the seed and on `number` (32 bits) alone, whatever was drawn before. */
+  /** 32 bits, as a signed integer, that depend on the seed and on `number` (32 bits) alone. `further` draws more from them. */
+  bitsOf(number: number): number {
+    return mix(number ^ this.#seed)
+  }
+
+  /** What `bits` and `below` draw from here on depends on the seed and on `number` alone, whatever was drawn before. */
   begin(number: number): this {
-    this.#state = mix(mix(number) ^ this.#seed)
+    this.#state = this.bitsOf(number)
     return this
   }
 
@@ -30,6 +34,18 @@ export class Chance {
   below(bound: number): number {
     return ((this.bits() >>> 0) * bound * twoToMinus32) | 0
   }
+}
+
+const twoToMinus32 = 1 / 0x1_0000_0000
+
+/** The next 32 bits after the first ones of a number, and then of these. */
+export function further(bits: number): number {
+  return mix(bits + golden)
+}
+
+/** `second` if the last of `bits` is set: as arithmetic, because no processor foresees a branch that chance takes. */
+export function either(first: number, second: number, bits: number): number {
+  return (first + Math.imul(second - first, bits & 1)) | 0
 }
 
 /** The last step of MurmurHash3, a bijection of 32 bits. Signed. */

@@ -4,7 +4,7 @@
  */
 import { FlinkError } from '../../core/errors.ts'
 import type { Auction, Bid, NexmarkEvent, Person } from './events.ts'
-import { Chance } from './chance.ts'
+import { Chance, either, further } from './chance.ts'
 import { bidPool, channelCount, cities, firstNames, lastNames, longPool, preparePools, priceOf, shortPool, states, type Pools } from './pools.ts'
 
 /** A person, three auctions, 46 bids, and again. */
@@ -61,9 +61,9 @@ export class NexmarkGenerator {
 
   /** Event `number`, 0 and up (below 2^31). */
   eventAt(number: number): NexmarkEvent {
-    const epoch = (number / epochEvents) | 0
+    // `| 0` first: a division of integers.
+    const epoch = ((number | 0) / epochEvents) | 0
     const offset = number - epoch * epochEvents
-    this.#chance.begin(number)
     if (offset > epochAuctions) return this.#bid(number, epoch)
     return offset === 0 ? this.#person(number, epoch) : this.#auction(number, epoch, offset)
   }
@@ -74,31 +74,29 @@ export class NexmarkGenerator {
   }
 
   #bid(number: number, epoch: number): Bid {
-    const chance = this.#chance
-    const pools = this.#pools
-    // 1 bit: a hot auction or not. 2: a hot bidder. 1: a hot channel; 2: which. 12: the filler.
-    const choices = chance.bits()
+    const { channels, urls, bidExtras } = this.#pools
+    // 20 bits for the price, 12 for the filler.
+    const first = this.#chance.bitsOf(number)
+    // 16 bits each for an auction and a bidder that are not hot.
+    const second = further(first)
+    // 18 bits for a channel that is not hot; then, from the lowest on: 1 for a hot auction or not, 2 for a hot bidder, 1 for a hot channel, 2 for which.
+    const third = further(second)
     const lastAuction = epoch * epochAuctions + epochAuctions - 1
     const oldest = Math.max(lastAuction - auctionsInFlight, 0)
-    const auction = (choices & 1) === 0 ? lastAuction - (lastAuction % hotBlock) : oldest + chance.below(lastAuction + lead + 1 - oldest)
+    const anyAuction = oldest + (Math.imul(second >>> 16, lastAuction + lead + 1 - oldest) >>> 16)
+    const active = Math.min(epoch + 1, activePersons)
+    const anyBidder = epoch + 1 - active + (Math.imul(second & 0xffff, active + lead) >>> 16)
+    const channel = either((third >>> 4) & 3, 4 + (Math.imul(third >>> 14, channelCount) >>> 18), third >>> 3)
+    const auction = firstId + either(lastAuction - (lastAuction % hotBlock), anyAuction, third)
     // The second person of the block: the first is the hot seller.
-    const bidder = (choices & 6) !== 0 ? epoch - (epoch % hotBlock) + 1 : this.#anyPerson(epoch)
-    const price = priceOf(chance.bits())
-    const channel = (choices & 8) === 0 ? (choices >>> 4) & 3 : 4 + chance.below(channelCount)
-    return {
-      kind: 'bid',
-      auction: firstId + auction,
-      bidder: firstId + bidder,
-      price,
-      channel: pools.channels[channel]!,
-      url: pools.urls[channel]!,
-      dateTime: this.timeOf(number),
-      extra: pools.bidExtras[(choices >>> 6) & (bidPool - 1)]!,
-    }
+    const bidder = firstId + either(anyBidder, epoch - (epoch % hotBlock) + 1, (third >>> 1) | (third >>> 2))
+    const price = priceOf(first)
+    const dateTime = this.timeOf(number)
+    return { kind: 'bid', auction, bidder, price, channel: channels[channel]!, url: urls[channel]!, dateTime, extra: bidExtras[first & (bidPool - 1)]! }
   }
 
   #auction(number: number, epoch: number, offset: number): Auction {
-    const chance = this.#chance
+    const chance = this.#chance.begin(number)
     const pools = this.#pools
     const choices = chance.bits()
     const dateTime = this.timeOf(number)
@@ -121,7 +119,7 @@ export class NexmarkGenerator {
   }
 
   #person(number: number, epoch: number): Person {
-    const chance = this.#chance
+    const chance = this.#chance.begin(number)
     const pools = this.#pools
     const texts = chance.bits()
     return {

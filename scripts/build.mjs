@@ -23,6 +23,7 @@ const staleChunkAge = 10 * 60_000
 /** Entries of one group share their code. */
 const groups = [
   ['runtime/deploy/cached-script.ts'],
+  ['runtime/deploy/spawn-process.ts'],
   ['cli/run-main.ts'],
   ['cli/main.ts', 'cli/commands.ts'],
   ['runtime/job-manager/main.ts'],
@@ -79,9 +80,6 @@ const cachedScripts = {
   'runtime/task-manager/main.ts': "'task-manager'",
   'runtime/task-manager/slot-worker.ts': "process.getBuiltinModule('node:worker_threads').workerData?.role ?? 'other'",
 }
-/** The one module that scripts share with what is around them. */
-const cachedScript = 'runtime/deploy/cached-script.ts'
-
 /**
  * Packages that are part of what we build, because as many small files they cost every start more than all the rest. They
  * are dependencies all the same, and `oclif` as a whole, for the pages of help, is loaded from there.
@@ -119,9 +117,9 @@ async function bundle() {
     metafile: true,
     write: false,
     logLevel: 'warning',
-    plugins: [oneFile, sharedCachedScript, lateModules, nodeModules, oclifParserOnly, externalPackages, moduleUrls],
+    plugins: [oneFile, sharedModule, lateModules, nodeModules, oclifParserOnly, externalPackages, moduleUrls],
   })))
-  const outputs = results.flatMap(({ outputFiles, metafile }) => outputFiles.map(withoutUnusedRequire).map(withConstants).map(withCachedScript).flatMap(file => asCachedScript(file, metafile)))
+  const outputs = results.flatMap(({ outputFiles, metafile }) => outputFiles.map(withoutUnusedRequire).map(withConstants).map(withSharedModules).flatMap(file => asCachedScript(file, metafile)))
   const files = [...outputs, licencesOf(results.flatMap(result => Object.keys(result.metafile.inputs)))]
 
   // Chunks first and each file by rename: a process that starts while we build finds one whole version or the other.
@@ -205,7 +203,7 @@ function asCachedScript(file, metafile) {
   const hash = createHash('sha256').update(script).digest('hex').slice(0, 16)
   const scriptPath = file.path.replace(/\.js$/, '.script.js')
   const module = [
-    `import { runScript } from ${JSON.stringify(cachedScriptFrom(file.path))}`,
+    `import { runScript } from ${JSON.stringify(sharedModuleFrom(file.path, 'runtime/deploy/cached-script.ts'))}`,
     ...imports,
     `const $url = new URL(${JSON.stringify(`./${basename(scriptPath)}`)}, import.meta.url).href`,
     `const $exports = ${waits ? 'await ' : ''}runScript($url, ${JSON.stringify(hash)}, ${cachedScripts[source]})(${['$url', 'specifier => import(specifier)', ...parameters.map((_, i) => `$${i}`)].join(', ')})`,
@@ -215,14 +213,15 @@ function asCachedScript(file, metafile) {
   return [{ path: scriptPath, contents: Buffer.from(script) }, { path: file.path, contents: Buffer.from(`${module.join('\n')}\n`) }]
 }
 
-function withCachedScript({ path, contents }) {
+/** By their paths from the file that imports them. */
+function withSharedModules({ path, contents }) {
   const text = path.endsWith('.js') ? Buffer.from(contents).toString() : ''
-  return { path, contents: text.includes(cachedScriptName) ? Buffer.from(text.replaceAll(cachedScriptName, cachedScriptFrom(path))) : contents }
+  if (!text.includes(sharedPrefix)) return { path, contents }
+  return { path, contents: Buffer.from(text.replaceAll(new RegExp(`"${sharedPrefix}([^"]+)"`, 'g'), (_, source) => JSON.stringify(sharedModuleFrom(path, source)))) }
 }
 
-/** How a file in `dist/` names the module that runs scripts. */
-function cachedScriptFrom(path) {
-  const name = relative(dirname(path), join(dist, cachedScript.replace(/\.ts$/, '.js'))).split(sep).join('/')
+function sharedModuleFrom(path, source) {
+  const name = relative(dirname(path), join(dist, source.replace(/\.ts$/, '.js'))).split(sep).join('/')
   return name.startsWith('.') ? name : `./${name}`
 }
 
@@ -298,14 +297,19 @@ const oclifParserOnly = {
   },
 }
 
-const cachedScriptName = 'flink-ts:cached-script'
+/**
+ * These have a state, so there is one of each in a thread: what runs before the rest is loaded, and what knows all that was.
+ */
+const sharedModules = ['runtime/deploy/cached-script.ts', 'runtime/deploy/spawn-process.ts']
+const sharedPrefix = 'flink-ts-shared:'
 
-/** It knows the scripts that were run, so there is one of it. */
-const sharedCachedScript = {
-  name: 'shared-cached-script',
+const sharedModule = {
+  name: 'shared-module',
   setup(build) {
-    if (build.initialOptions.entryPoints.includes(cachedScript)) return
-    build.onResolve({ filter: /\/cached-script\.ts$/ }, () => ({ path: cachedScriptName, external: true }))
+    build.onResolve({ filter: /^\.\.?\/.*\.ts$/ }, ({ path, resolveDir }) => {
+      const source = relative(root, resolve(resolveDir, path)).split(sep).join('/')
+      return sharedModules.includes(source) && !build.initialOptions.entryPoints.includes(source) ? { path: sharedPrefix + source, external: true } : undefined
+    })
   },
 }
 

@@ -18,6 +18,7 @@ import {
 import type { CompileAnswer, CompileRequest, JobManagerBootstrap, ProcessEvent, RootLine, TaskManagersSpec } from './process-events.ts'
 import { checkOpenFiles } from './open-files.ts'
 import { identityOf, isAlive, ownIdentity } from './process-identity.ts'
+import { clusterIdAhead } from './spawn-process.ts'
 import { Supervisor, type ProcessSpec } from './supervisor.ts'
 import { jobManagerName, removeStateOf, startTaskManagers, stopAll } from './task-managers.ts'
 
@@ -96,7 +97,7 @@ export function startLocalCluster(options: LocalClusterOptions): LocalCluster {
   checkOpenFiles(options.taskManagers, options.slotsPerTaskManager)
   const directories = createProjectDirectories(projectDirectory)
   refuseBusyProject(directories)
-  const clusterId = newClusterId()
+  const clusterId = clusterIdAhead() ?? newClusterId()
   const socketDirectory = createSocketDirectory().path
   const sockets = socketDirectoryAt(socketDirectory)
   const token = newToken()

@@ -5,24 +5,16 @@
  * The first restart is immediate; a process that dies within seconds of its start is started again after growing pauses,
  * and given up after some: then the machine is at fault, and the cause is in its log.
  */
-import { spawn, type ChildProcess } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { closeSync, openSync, readSync, fstatSync } from 'node:fs'
 import type { Writable } from 'node:stream'
-import { fileURLToPath } from 'node:url'
 import type { ErrorData } from '../core/errors.ts'
 import type { ChildLine, ProcessEvent } from './process-events.ts'
+import { spawnProcess, type SpawnRequest } from './spawn-process.ts'
 
-export interface ProcessSpec {
-  /** Its name in the cluster, for example `jobmanager` or `tm-1`. */
-  readonly name: string
-  readonly entry: 'job-manager' | 'task-manager'
+export interface ProcessSpec extends SpawnRequest {
   /** First line on its life line; asked for at each start. */
   bootstrap(): object
-  readonly clusterId: string
-  readonly projectDirectory: string
-  /** What it writes to stdout and stderr is appended here. */
-  readonly logFile: string
-  readonly environment: Readonly<Record<string, string>>
   /** Lives on when this process ends. */
   readonly outlives?: boolean
   /** Gives the next process in the place of a dead one; undefined: it is not started again. */
@@ -121,20 +113,7 @@ export class Supervisor {
   }
 
   #start(spec: ProcessSpec, quickDeaths: number): void {
-    const log = openSync(spec.logFile, 'a', 0o600)
-    const logStart = fstatSync(log).size
-    let process_: ChildProcess
-    try {
-      process_ = spawn(process.execPath, [...entryArguments(spec.entry), '--cluster', spec.clusterId, '--id', spec.name], {
-        cwd: spec.projectDirectory,
-        env: spec.environment,
-        // Away from the terminal's process group: Ctrl-C is for the root, which may still want a savepoint.
-        detached: true,
-        stdio: ['pipe', log, log, 'pipe'],
-      })
-    } finally {
-      closeSync(log)
-    }
+    const { process: process_, logStart } = spawnProcess(spec)
     const child: Child = { spec, process: process_, startedAt: performance.now(), logStart, dying: undefined, quickDeaths, over: false }
     this.#children.set(spec.name, child)
     // A child that dies while we write to it.
@@ -191,19 +170,6 @@ export class Supervisor {
     }, delayMs)
     this.#restarts.add(timer)
   }
-}
-
-/**
- * The young generation of each thread's heap begins with 8 MB instead of 1: what a start loads stays, and looking through it
- * again and again took a tenth of the time to the first result.
- */
-const flags = ['--min-semi-space-size=8']
-
-/** Sources run as they are (Node strips the types); a build runs the small files of `bin/`. */
-function entryArguments(entry: ProcessSpec['entry']): string[] {
-  const fromSource = import.meta.url.endsWith('.ts')
-  const path = fileURLToPath(new URL(fromSource ? `../${entry}/main.ts` : `../../../bin/${entry}.js`, import.meta.url))
-  return [...flags, ...(fromSource ? ['--conditions=flink-ts-source'] : []), path]
 }
 
 function upwardPipe(child: ChildProcess): (NodeJS.ReadableStream & { destroy(): void }) | undefined {

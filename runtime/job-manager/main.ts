@@ -32,6 +32,10 @@ const zombieGraceMs = 200
 const lingerMs = 10_000
 const firstJobMs = 60_000
 
+const journal = new EventJournal()
+// Its thread takes longer to start than we do, and the first thing that is asked of us is to build a job there.
+const coordinatorHost = new WorkerCoordinatorHost((jobId, stream, text) => journal.append(manager.now(), { kind: 'output', jobId, stream, text }))
+
 /** Until then we are there for one thing only: to take the lock away if whoever takes it is killed at once. */
 let going = false
 const lifeLine = await openLifeLine<JobManagerBootstrap>(known => {
@@ -42,9 +46,6 @@ const lifeLine = await openLifeLine<JobManagerBootstrap>(known => {
 const { bootstrap } = lifeLine
 const { clusterId, token, projectDirectory, detached } = bootstrap
 const sockets = socketDirectoryAt(bootstrap.socketDirectory)
-const journal = new EventJournal()
-// Its thread takes longer to start than we do.
-const coordinatorHost = new WorkerCoordinatorHost((jobId, stream, text) => journal.append(manager.now(), { kind: 'output', jobId, stream, text }))
 
 /** Deaths that we were told of before we could do anything about them. */
 const earlyDeaths: Extract<RootLine, { kind: 'processEnded' }>[] = []

@@ -62,10 +62,12 @@ export function encodeFrame(frame: ControlFrame): Uint8Array {
       packBool(out, frame.idle)
       break
     case 'barrier':
-      begin(5)
+      begin(6)
       packNumber(out, frame.barrier.checkpointId)
       packNumber(out, frame.barrier.timestamp)
       packString(out, frame.barrier.kind)
+      // Checkpoints are numbered from 1.
+      packNumber(out, frame.barrier.since ?? 0)
       break
     case 'endOfData':
       begin(3)
@@ -116,8 +118,8 @@ export function decodeFrame(bytes: Uint8Array): Frame {
       expect(3)
       return complete({ kind: 'status', channel, idle: input.bool() })
     case frameType.barrier:
-      expect(5)
-      return complete({ kind: 'barrier', channel, barrier: { checkpointId: input.uint(), timestamp: input.number(), kind: checkpointKind(input.string()) } })
+      expect(6)
+      return complete({ kind: 'barrier', channel, barrier: { checkpointId: input.uint(), timestamp: input.number(), kind: checkpointKind(input.string()), since: input.uint() || undefined } })
     case frameType.endOfData:
       expect(3)
       return complete({ kind: 'endOfData', channel, drained: input.bool() })

@@ -31,6 +31,8 @@ export interface CheckpointBarrier {
   readonly checkpointId: number
   readonly timestamp: Timestamp
   readonly kind: CheckpointKind
+  /** The complete checkpoint that this one may go on from: what has not changed since need not be written again. */
+  readonly since?: number | undefined
 }
 
 export const maxFrameBytes = 32 * 1024

@@ -100,6 +100,7 @@ function keyTable(): readonly Row[] {
     choice('execution.checkpointing.mode', { EXACTLY_ONCE: 'exactly-once', AT_LEAST_ONCE: 'at-least-once' } as const, checkpointing.mode, 'what a restore guarantees for state', (mode, draft) => (draft.checkpointing.mode = mode)),
     whole('execution.checkpointing.tolerable-failed-checkpoints', { from: 0 }, String(checkpointing.tolerableFailures), 'failed checkpoints in a row that do not fail the job', (n, draft) => (draft.checkpointing.tolerableFailures = n)),
     whole('execution.checkpointing.num-retained', { from: 1 }, String(checkpointing.retained), 'completed checkpoints that are kept', (n, draft) => (draft.checkpointing.retained = n)),
+    flag('execution.checkpointing.incremental', checkpointing.incremental, 'checkpoints hold only the keyed state that has changed, where that is less; savepoints hold all of it', (on, draft) => (draft.checkpointing.incremental = on)),
     choice(
       'execution.checkpointing.externalized-checkpoint-retention',
       { DELETE_ON_CANCELLATION: 'delete', RETAIN_ON_CANCELLATION: 'retain' } as const,

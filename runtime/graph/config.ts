@@ -28,6 +28,8 @@ export interface CheckpointConfig {
   readonly minPause: Millis
   readonly tolerableFailures: number
   readonly retained: number
+  /** Write only what has changed, where that is less. */
+  readonly incremental: boolean
   readonly mode: 'exactly-once' | 'at-least-once'
   readonly onCancellation: 'retain' | 'delete'
 }
@@ -76,7 +78,7 @@ export interface ProfilingConfig {
 export const defaultJobConfig: JobConfig = {
   parallelism: 1,
   maxParallelism: undefined,
-  checkpointing: { interval: undefined, timeout: 600_000, minPause: 0, tolerableFailures: 0, retained: 1, mode: 'exactly-once', onCancellation: 'delete' },
+  checkpointing: { interval: undefined, timeout: 600_000, minPause: 0, tolerableFailures: 0, retained: 1, incremental: true, mode: 'exactly-once', onCancellation: 'delete' },
   restart: { kind: 'exponential-delay', initial: 100, max: 60_000, multiplier: 1.5, jitter: 0.1, resetAfter: 3_600_000, attempts: undefined },
   state: { backend: 'lmdb', memoryLimit: 256 * 1024 * 1024 },
   exchange: { batchSize: 512, fusion: true, combining: true, handover: 'reference', objectReuse: false, bufferTimeout: 5, credits: 8, codec: 'columnar' },

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { defaultJobConfig } from '../graph/config.ts'
+import type { ToTaskManager } from '../protocol/task-executor.ts'
 import { MemoryFiles } from '../testing/memory-files.ts'
 import { project, splitSource, TestCluster, type TestTaskManager } from './test-cluster.ts'
 
@@ -85,6 +87,97 @@ describe('splits and checkpoints', () => {
   })
 })
 
+describe('checkpoints of what has changed', () => {
+  const directories = (cluster: TestCluster, jobId: string) => {
+    const all = `${project}/.flink-ts/checkpoints/${jobId}`
+    return cluster.files.list(all).toSorted().map(name => `${name}${cluster.files.stat(`${all}/${name}/_metadata`) === undefined ? ' (files only)' : ''}`)
+  }
+  const chains = (worker: TestTaskManager) => {
+    const restore = deployed(worker)?.restore
+    const all = Object.values(restore?.operators ?? {}).map(operator => operator.files.map(chain => chain.map(file => file.path.split('/').slice(-2).join('/')).join(' ')))
+    return all.filter(each => each.some(chain => chain !== ''))
+  }
+
+  function goingOn(goesOn: (checkpointId: number) => boolean) {
+    const cluster = new TestCluster(files())
+    const [a, b] = [cluster.connect('a'), cluster.connect('b')]
+    const jobId = cluster.submit({ jobGraph: cluster.graph({ checkpointing: { ...defaultJobConfig.checkpointing, interval: 1000, tolerableFailures: 1 } }) })
+    for (const worker of [a, b]) worker.goesOn = goesOn
+    return { cluster, a, b, jobId }
+  }
+
+  test('name the files that they go on from, whose directories stay as long as they are needed', () => {
+    const { cluster, jobId } = goingOn(id => id !== 4)
+    const seen = []
+    for (let checkpoint = 1; checkpoint <= 6; checkpoint++) {
+      cluster.pass(1000)
+      seen.push(directories(cluster, jobId))
+    }
+    expect(seen).toEqual([
+      ['chk-1'],
+      ['chk-1 (files only)', 'chk-2'],
+      ['chk-1 (files only)', 'chk-2 (files only)', 'chk-3'],
+      ['chk-4'],
+      ['chk-4 (files only)', 'chk-5'],
+      ['chk-4 (files only)', 'chk-5 (files only)', 'chk-6'],
+    ])
+  })
+
+  test('are restored with all of them; the first of the next attempt is offered none', () => {
+    const { cluster, a, b } = goingOn(() => true)
+    cluster.pass(3000)
+    expect(a.last('trigger')?.barrier).toMatchObject({ checkpointId: 3, since: 2 })
+    cluster.kill(b)
+    cluster.connect('c')
+    expect(chains(a)).toEqual([
+      ['chk-1/task-1-0 chk-2/task-1-0 chk-3/task-1-0', 'chk-1/task-1-1 chk-2/task-1-1 chk-3/task-1-1'],
+    ])
+    cluster.pass(1000)
+    expect(a.last('trigger')?.barrier).toMatchObject({ checkpointId: 4, since: undefined })
+  })
+
+  test('go on from the last that is complete, not from one that was given up', () => {
+    const { cluster, a, b, jobId } = goingOn(() => true)
+    cluster.pass(1000)
+    b.acknowledges = false
+    cluster.pass(1000)
+    const trigger = b.last('trigger') as Extract<ToTaskManager, { kind: 'trigger' }>
+    b.say({ kind: 'decline', fence: trigger.fence, jobId, task: { vertex: 1, subtask: 1 }, checkpointId: 2, error: { code: 'CHECKPOINT_FAILED', message: 'no' } })
+    b.acknowledges = true
+    cluster.pass(1000)
+    expect(a.last('trigger')?.barrier).toMatchObject({ checkpointId: 3, since: 1 })
+    expect(directories(cluster, jobId)).toEqual(['chk-1 (files only)', 'chk-3'])
+  })
+
+  test('are found again by a JobManager that was restarted, with what they need and nothing else', () => {
+    const { cluster, jobId } = goingOn(id => id > 2)
+    cluster.pass(4000)
+    expect(directories(cluster, jobId)).toEqual(['chk-2 (files only)', 'chk-3 (files only)', 'chk-4'])
+    cluster.files.makeDirectory(`${project}/.flink-ts/checkpoints/${jobId}/chk-5`)
+    cluster.restartJobManager()
+    expect(directories(cluster, jobId)).toEqual(['chk-2 (files only)', 'chk-3 (files only)', 'chk-4'])
+    const workers = [cluster.connect('d'), cluster.connect('e')]
+    expect(chains(workers[0] as TestTaskManager)[0]?.[0]).toBe('chk-2/task-1-0 chk-3/task-1-0 chk-4/task-1-0')
+    for (const worker of workers) worker.goesOn = id => id > 5
+    cluster.pass(2000)
+    expect(directories(cluster, jobId)).toEqual(['chk-5 (files only)', 'chk-6'])
+  })
+
+  test('savepoints, and jobs that ask for it, have everything in one place', () => {
+    const { cluster, a, jobId } = goingOn(() => true)
+    cluster.pass(1000)
+    cluster.manager.job(jobId)?.requestSnapshot('savepoint', undefined, 'now')
+    cluster.pass(1)
+    expect(a.last('trigger')?.barrier).toMatchObject({ kind: 'savepoint', since: undefined })
+    const whole = new TestCluster(files())
+    const worker = whole.connect('a')
+    whole.connect('b')
+    whole.submit({ jobGraph: whole.graph({ checkpointing: { ...defaultJobConfig.checkpointing, interval: 1000, incremental: false } }) })
+    whole.pass(2000)
+    expect(worker.last('trigger')?.barrier).toMatchObject({ checkpointId: 2, since: undefined })
+  })
+})
+
 describe('failover', () => {
   test('restores every operator from the last completed checkpoint, with the next attempt', () => {
     const { cluster, a, b } = running()
@@ -95,7 +188,7 @@ describe('failover', () => {
     expect(deployment?.fence).toEqual({ epoch: 1, attempt: 2 })
     expect(deployment?.restore?.checkpointId).toBe(2)
     const counts = cluster.graph().vertices[1]?.operators[0]?.id as string
-    expect(deployment?.restore?.operators[counts]?.files.map(file => file?.path.split('/').slice(-2).join('/'))).toEqual(['chk-2/task-1-0', 'chk-2/task-1-1'])
+    expect(deployment?.restore?.operators[counts]?.files.map(chain => chain[0]?.path.split('/').slice(-2).join('/'))).toEqual(['chk-2/task-1-0', 'chk-2/task-1-1'])
     expect(cluster.events('jobRestored')).toMatchObject([{ attempt: 2, checkpointId: 2, savepoint: false }])
   })
 
@@ -107,7 +200,7 @@ describe('failover', () => {
     expect(cluster.manager.job(jobId)?.attempt).toBe(2)
     const before = cluster.manager.staleMessages
     a.status(old as never, { vertex: 0, subtask: 0 }, 'FAILED', { code: 'USER_CODE_FAILED', message: 'late' })
-    a.say({ kind: 'acknowledge', fence: { epoch: 1, attempt: 1 }, jobId, task: { vertex: 0, subtask: 0 }, checkpointId: 1, file: { path: '', bytes: 0, sha256: '' }, timings: { startDelay: 0, alignment: 0, sync: 0, async: 0 } })
+    a.say({ kind: 'acknowledge', fence: { epoch: 1, attempt: 1 }, jobId, task: { vertex: 0, subtask: 0 }, checkpointId: 1, file: { path: '', bytes: 0, sha256: '', since: {} }, timings: { startDelay: 0, alignment: 0, sync: 0, async: 0 } })
     a.say({ kind: 'endOfData', fence: { epoch: 0, attempt: 2 }, jobId, task: { vertex: 0, subtask: 0 } })
     a.say({ kind: 'endOfData', fence: { epoch: 1, attempt: 2 }, jobId, task: { vertex: 9, subtask: 0 } })
     expect(cluster.manager.staleMessages).toBe(before + 4)
@@ -115,7 +208,7 @@ describe('failover', () => {
   })
 
   test('an unreadable checkpoint gives way to an older one that is retained', () => {
-    const checkpointing = { interval: 1000, timeout: 600_000, minPause: 0, tolerableFailures: 0, retained: 2, mode: 'exactly-once', onCancellation: 'delete' } as const
+    const checkpointing = { interval: 1000, timeout: 600_000, minPause: 0, tolerableFailures: 0, retained: 2, incremental: true, mode: 'exactly-once', onCancellation: 'delete' } as const
     const cluster = new TestCluster(files())
     const disk = cluster.files as MemoryFiles
     const [a, b] = [cluster.connect('a'), cluster.connect('b')]
@@ -132,7 +225,7 @@ describe('failover', () => {
   })
 
   test('a call of the disk that fails gives no checkpoint up: it is tried again, or what was committed since would be written twice', () => {
-    const checkpointing = { interval: 1000, timeout: 600_000, minPause: 0, tolerableFailures: 10, retained: 2, mode: 'exactly-once', onCancellation: 'delete' } as const
+    const checkpointing = { interval: 1000, timeout: 600_000, minPause: 0, tolerableFailures: 10, retained: 2, incremental: true, mode: 'exactly-once', onCancellation: 'delete' } as const
     let met = 0
     for (let call = 1; call <= 40; call++) {
       const cluster = new TestCluster(files())

@@ -230,6 +230,9 @@ export class TestTaskManager {
     for (const message of this.writeSnapshots(trigger)) this.say(message)
   }
 
+  /** Whether the tasks with keyed state write only what has changed. */
+  goesOn: (checkpointId: number) => boolean = () => false
+
   /** Writes a real file for every task; what is returned acknowledges them. */
   writeSnapshots({ barrier, directory, jobId: triggered }: Extract<ToTaskManager, { kind: 'trigger' }>): FromTaskManager[] {
     const messages: FromTaskManager[] = []
@@ -238,7 +241,8 @@ export class TestTaskManager {
         const writer = new SnapshotFileWriter(this.#cluster.files, `${directory}/task-${task.vertex}-${task.subtask}`)
         const operator = this.#cluster.graph().vertices[task.vertex]?.operators[0]
         if (task.vertex === 1) writer.add({ kind: 'keyed', operatorId: operator?.id as string, state: 'sum', keyGroup: task.subtask * 64, bytes: encodeValue(barrier.checkpointId, 'sum') })
-        messages.push({ kind: 'acknowledge', fence, jobId, task, checkpointId: barrier.checkpointId, file: writer.finish(), timings: { startDelay: 1, alignment: 2, sync: 3, async: 4 } })
+        const since = task.vertex === 1 && barrier.since !== undefined && this.goesOn(barrier.checkpointId) ? { [operator?.id as string]: barrier.since } : {}
+        messages.push({ kind: 'acknowledge', fence, jobId, task, checkpointId: barrier.checkpointId, file: { ...writer.finish(), since }, timings: { startDelay: 1, alignment: 2, sync: 3, async: 4 } })
       }
     }
     return messages

@@ -81,6 +81,8 @@ export interface Chain {
 }
 
 export interface ChainSnapshot {
+  /** Of operators that give only what has changed since an earlier checkpoint: that. By operator id. */
+  readonly since?: Readonly<Record<string, number>>
   step(budget: number): boolean
   abort(): void
 }

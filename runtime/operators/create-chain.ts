@@ -176,15 +176,20 @@ class OperatorChain implements Chain {
     this.#ran()
   }
 
-  snapshot(_barrier: CheckpointBarrier, sink: (operatorId: string) => SnapshotSink): ChainSnapshot {
+  snapshot({ checkpointId, since }: CheckpointBarrier, sink: (operatorId: string) => SnapshotSink): ChainSnapshot {
     this.#running = true
     const runs: SnapshotRun[] = []
+    const goesOnFrom: Record<string, number> = {}
     for (const { operator, index } of this.#units) {
-      const run = operator.snapshot?.(sink(this.#context.operators[index]?.id as string))
-      if (run !== undefined) runs.push(run)
+      const id = this.#context.operators[index]?.id as string
+      const run = operator.snapshot?.(sink(id), { checkpointId, since })
+      if (run === undefined) continue
+      runs.push(run)
+      if (run.since !== undefined) goesOnFrom[id] = run.since
     }
     this.#ran()
     return {
+      since: goesOnFrom,
       step(budget) {
         const run = runs[0]
         if (run?.step(budget) === true) runs.shift()

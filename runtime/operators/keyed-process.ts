@@ -11,7 +11,7 @@ import type { KeyedProcessTransformation } from '../graph/transformation.ts'
 import type { ChainContext } from './chain.ts'
 import { keyOf } from './key-of.ts'
 import { openKeyedState } from './keyed-restore.ts'
-import type { KeyedBlock, KeyedStateBackend, SnapshotRun, SnapshotSink } from './keyed-state.ts'
+import type { KeyedBlock, KeyedStateBackend, SnapshotOrder, SnapshotRun, SnapshotSink } from './keyed-state.ts'
 import { keyedStats } from './keyed-stats.ts'
 import type { Operator, OperatorStats } from './operator.ts'
 import type { Outputs } from './output.ts'
@@ -115,10 +115,11 @@ export class KeyedProcessOperator implements Operator {
     this.#ended = true
   }
 
-  snapshot(sink: SnapshotSink): SnapshotRun {
+  snapshot(sink: SnapshotSink, order: SnapshotOrder): SnapshotRun {
     const timers = this.#timers.snapshot(sink)
-    const tables = this.#backend.startSnapshot(sink)
+    const tables = this.#backend.startSnapshot(sink, order)
     return {
+      since: tables.since,
       step: budget => timers.step(budget) && tables.step(budget),
       abort() {
         timers.abort()

@@ -24,9 +24,12 @@ export interface KeyedStateBackend {
   /** Opens a state by name; the same name gives the same table. Restored entries are there at once. */
   values(name: string): ValueTable
   maps(name: string): MapTable
-  /** Begins a snapshot of everything as it is now. Blocks go to `sink` in steps; at most one snapshot is under way. */
-  startSnapshot(sink: SnapshotSink): SnapshotRun
-  /** Takes back what `startSnapshot` wrote before, for the key groups that this backend owns. Before the first record. */
+  /**
+   * Begins a snapshot of everything as it is now; of one that has a number, perhaps only of what has changed since an earlier
+   * one, and says so (`SnapshotRun.since`). Blocks go to `sink` in steps; at most one snapshot is under way.
+   */
+  startSnapshot(sink: SnapshotSink, checkpoint?: SnapshotOrder): SnapshotRun
+  /** Takes back what `startSnapshot` wrote before, for the key groups that this backend owns, earlier blocks first. Before the first record. */
   restore(blocks: Iterable<KeyedBlock>): void
   /** Called once per turn: evicts what is over the memory limit, in slices of at most a millisecond or so. */
   maintain(): void
@@ -65,13 +68,27 @@ export interface SnapshotSink {
   list(state: string, items: readonly Uint8Array[]): void
 }
 
+/** Which snapshot is asked for. */
+export interface SnapshotOrder {
+  readonly checkpointId: number
+  /** A complete one that is kept as long as this one: what is in that need not be written again. */
+  readonly since: number | undefined
+}
+
 export interface KeyedBlock {
   readonly state: string
   readonly keyGroup: number
   readonly bytes: Uint8Array
+  /** Of what had changed since the snapshot whose blocks come before. */
+  readonly isChange?: boolean
 }
 
+/** States of the operator itself (timers, window progress), which are no tables: each snapshot holds all of them. */
+export const isWrittenWhole = (state: string) => state.startsWith('_')
+
 export interface SnapshotRun {
+  /** It holds only what has changed since that checkpoint, which was named in the order. */
+  readonly since?: number | undefined
   /** Writes about `budget` entries; true when all is written. */
   step(budget: number): boolean
   /** Drops the snapshot. */

@@ -6,7 +6,7 @@
  */
 import type { Batch, CheckpointBarrier } from '../core/batch.ts'
 import type { Timestamp } from '../core/time.ts'
-import type { SnapshotRun, SnapshotSink } from './keyed-state.ts'
+import type { SnapshotOrder, SnapshotRun, SnapshotSink } from './keyed-state.ts'
 
 export interface Operator {
   /** Restores its state; everything downstream of it is open already. */
@@ -20,7 +20,7 @@ export interface Operator {
   endInput?(): void
   prepareSnapshot?(barrier: CheckpointBarrier): void
   /** Captures its state as it is now; small things are written at once, large ones by the run that is returned. */
-  snapshot?(sink: SnapshotSink): SnapshotRun | undefined
+  snapshot?(sink: SnapshotSink, order: SnapshotOrder): SnapshotRun | undefined
   checkpointComplete?(checkpointId: number): void
   maintain?(): void
   close?(): void

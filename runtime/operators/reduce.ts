@@ -16,7 +16,7 @@ import type { ReduceTransformation } from '../graph/transformation.ts'
 import type { ChainContext } from './chain.ts'
 import { keyOf } from './key-of.ts'
 import { openKeyedState } from './keyed-restore.ts'
-import { voidNamespace, type KeyedStateBackend, type SnapshotRun, type SnapshotSink, type ValueTable } from './keyed-state.ts'
+import { voidNamespace, type KeyedStateBackend, type SnapshotOrder, type SnapshotRun, type SnapshotSink, type ValueTable } from './keyed-state.ts'
 import type { Operator, OperatorStats } from './operator.ts'
 import type { Outputs } from './output.ts'
 import { createCopier } from '../codec/copy.ts'
@@ -99,8 +99,8 @@ export class ReduceOperator implements Operator {
     this.#outputs.idle(idle)
   }
 
-  snapshot(sink: SnapshotSink): SnapshotRun {
-    return this.#backend.startSnapshot(sink)
+  snapshot(sink: SnapshotSink, order: SnapshotOrder): SnapshotRun {
+    return this.#backend.startSnapshot(sink, order)
   }
   maintain(): void {
     this.#backend.maintain()

@@ -1,7 +1,7 @@
 /** What a TaskManager tells the JobManager. One way, in order per connection; every message about a job is fenced. */
 import type { ErrorData } from '../core/errors.ts'
 import type { Fence, SubtaskRef } from '../core/ids.ts'
-import type { SnapshotFile, SnapshotTimings, TaskMetrics, TaskStatus } from './slot.ts'
+import type { TaskSnapshot, SnapshotTimings, TaskMetrics, TaskStatus } from './slot.ts'
 
 export interface TaskManagerInfo {
   readonly id: string
@@ -16,7 +16,7 @@ export type FromTaskManager =
   | { readonly kind: 'taskStatus'; readonly fence: Fence; readonly jobId: string; readonly task: SubtaskRef; readonly status: TaskStatus; readonly error?: ErrorData }
   | { readonly kind: 'endOfData'; readonly fence: Fence; readonly jobId: string; readonly task: SubtaskRef }
   | { readonly kind: 'requestSplit'; readonly fence: Fence; readonly jobId: string; readonly operatorId: string; readonly subtask: number }
-  | { readonly kind: 'acknowledge'; readonly fence: Fence; readonly jobId: string; readonly task: SubtaskRef; readonly checkpointId: number; readonly file: SnapshotFile; readonly timings: SnapshotTimings }
+  | { readonly kind: 'acknowledge'; readonly fence: Fence; readonly jobId: string; readonly task: SubtaskRef; readonly checkpointId: number; readonly file: TaskSnapshot; readonly timings: SnapshotTimings }
   | { readonly kind: 'decline'; readonly fence: Fence; readonly jobId: string; readonly task: SubtaskRef; readonly checkpointId: number; readonly error: ErrorData }
   /** Everything the slot ran is gone: it may be given something new. */
   | { readonly kind: 'slotFree'; readonly fence: Fence; readonly jobId: string; readonly slotIndex: number; readonly error?: ErrorData }

@@ -36,8 +36,11 @@ export interface SubtaskRestore {
   readonly operators: Readonly<Record<string, OperatorRestore>>
 }
 export interface OperatorRestore {
-  /** By old subtask; undefined where the old subtask was finished and left nothing. */
-  readonly files: readonly (SnapshotFile | undefined)[]
+  /**
+   * By old subtask: the file of the snapshot last, before it those whose keyed state it goes on from, the earliest first. None
+   * where the old subtask was finished and left nothing.
+   */
+  readonly files: readonly (readonly SnapshotFile[])[]
 }
 /** One subtask's part of a snapshot: a file of blocks with its checksum. */
 export interface SnapshotFile {
@@ -45,6 +48,16 @@ export interface SnapshotFile {
   readonly path: string
   readonly bytes: number
   readonly sha256: string
+}
+
+/**
+ * By operator id, where a task's file holds of its keyed state only what has changed: the checkpoint that it goes on from.
+ */
+export type SnapshotBases = Readonly<Record<string, number>>
+
+/** A task's file as it is acknowledged. */
+export interface TaskSnapshot extends SnapshotFile {
+  readonly since: SnapshotBases
 }
 
 export type SlotMail =
@@ -66,7 +79,7 @@ export type SlotReport =
   | { readonly kind: 'endOfData'; readonly task: SubtaskRef }
   | { readonly kind: 'requestSplit'; readonly operatorId: string; readonly subtask: number }
   | { readonly kind: 'snapshotBlock'; readonly task: SubtaskRef; readonly checkpointId: number; readonly block: SnapshotBlock }
-  | { readonly kind: 'snapshotDone'; readonly task: SubtaskRef; readonly checkpointId: number; readonly timings: SnapshotTimings }
+  | { readonly kind: 'snapshotDone'; readonly task: SubtaskRef; readonly checkpointId: number; readonly timings: SnapshotTimings; readonly since: SnapshotBases }
   | { readonly kind: 'snapshotDeclined'; readonly task: SubtaskRef; readonly checkpointId: number; readonly error: ErrorData }
   | { readonly kind: 'print'; readonly operatorId: string; readonly subtask: number; readonly text: string }
   | { readonly kind: 'collect'; readonly operatorId: string; readonly subtask: number; readonly value: unknown }

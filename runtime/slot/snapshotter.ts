@@ -102,7 +102,7 @@ export class Snapshotter {
     this.#run = undefined
     const { startDelay, alignment, begun, asyncSince } = run
     const timings = { startDelay, alignment, sync: asyncSince - begun, async: now - asyncSince }
-    this.#report({ kind: 'snapshotDone', task: this.#task, checkpointId: run.barrier.checkpointId, timings })
+    this.#report({ kind: 'snapshotDone', task: this.#task, checkpointId: run.barrier.checkpointId, timings, since: run.snapshot.since ?? {} })
   }
 
   #sink(checkpointId: number, operatorId: string, run: { readonly aborted: boolean }): SnapshotSink {

@@ -242,7 +242,7 @@ describe.each(backends)('keyed state, $name', backendCase => {
   })
 })
 
-type Model = { readonly values: Map<string, { key: unknown; namespace: number; value: number[] }>; readonly maps: Map<string, { key: unknown; namespace: number; field: unknown; value: number[] }> }
+type Model = { readonly values: Map<string, { key: unknown; namespace: number; value: number[] | number }>; readonly maps: Map<string, { key: unknown; namespace: number; field: unknown; value: number[] }> }
 
 async function modelRound(backendCase: BackendCase, random: Random): Promise<void> {
   const backend = open(backendCase)
@@ -255,6 +255,10 @@ async function modelRound(backendCase: BackendCase, random: Random): Promise<voi
   let blocks: KeyedBlock[] = []
   let expected: Model | undefined
   let snapshots = 0
+  let changes = 0
+  /** Blocks of complete snapshots, with those that they go on from before them. */
+  const complete = new Map<number, readonly KeyedBlock[]>()
+  let checkpointId = 0
   for (let step = 0; step < 12_000; step++) {
     const key = anyKey()
     const namespace = random.int(3)
@@ -262,14 +266,21 @@ async function modelRound(backendCase: BackendCase, random: Random): Promise<voi
     backend.setCurrentKey(key)
     const choice = random.int(100)
     if (choice < 45) {
-      const held = values.get(namespace) as number[] | undefined
+      const held = values.get(namespace) as number[] | number | undefined
       expect(held).toEqual(model.values.get(at)?.value)
-      // Changed in place before it is put, as user code does.
-      const value = held ?? []
-      value.push(step)
-      if (value.length > 4) value.shift()
-      values.put(namespace, value)
-      model.values.set(at, { key, namespace, value: [...value] })
+      if (typeof held === 'number' || random.chance(0.3)) {
+        if (random.chance(0.5)) {
+          values.put(namespace, step)
+          model.values.set(at, { key, namespace, value: step })
+        }
+      } else {
+        // Changed in place before it is put, as user code does.
+        const value = held ?? []
+        value.push(step)
+        if (value.length > 4) value.shift()
+        values.put(namespace, value)
+        model.values.set(at, { key, namespace, value: [...value] })
+      }
     } else if (choice < 52) {
       values.remove(namespace)
       model.values.delete(at)
@@ -304,19 +315,29 @@ async function modelRound(backendCase: BackendCase, random: Random): Promise<voi
     } else if (choice < 92) {
       await new Promise(resolve => setImmediate(resolve))
     } else if (run !== undefined) {
-      if (run.step(random.int(60))) {
+      if (random.chance(0.01)) {
+        run.abort()
+        run = undefined
+      } else if (run.step(random.int(60))) {
+        if (run.since !== undefined) changes++
+        const chain = run.since === undefined ? blocks : [...(complete.get(run.since) ?? []), ...blocks.map(block => ({ ...block, isChange: true }))]
         run = undefined
         snapshots++
-        verify(blocks, expected as Model, backendCase, random)
+        verify(chain, expected as Model, backendCase, random)
+        // What was complete before is no longer kept.
+        complete.clear()
+        complete.set(checkpointId, chain)
       }
     } else if (random.chance(0.05)) {
       const collected = collect()
       blocks = collected.blocks
       expected = { values: new Map(model.values), maps: new Map(model.maps) }
-      run = backend.startSnapshot(collected.sink)
+      const since = random.chance(0.1) ? undefined : complete.keys().next().value
+      run = backend.startSnapshot(collected.sink, { checkpointId: ++checkpointId, since })
     }
   }
   expect(snapshots).toBeGreaterThan(0)
+  expect(changes).toBeGreaterThan(0)
   if (backendCase.memoryLimit < 10_000) {
     const { evictions, loads, bytesOnDisk } = backend.stats()
     expect(Math.min(evictions, loads, bytesOnDisk)).toBeGreaterThan(0)
@@ -331,9 +352,10 @@ function verify(blocks: readonly KeyedBlock[], expected: Model, backendCase: Bac
   const found: Model = { values: new Map(), maps: new Map() }
   for (let subtask = 0; subtask < parallelism; subtask++) {
     const part = open(backendCase, keyGroupRangeOf(subtask, parallelism, maxParallelism))
-    part.restore(random.shuffle(blocks))
+    const whole = blocks.filter(block => block.isChange !== true)
+    part.restore([...random.shuffle(whole), ...blocks.filter(block => block.isChange === true)])
     for (const namespace of part.values('v').namespaces()) {
-      for (const [key, value] of part.values('v').entries(namespace)) found.values.set(`${String(canonicalKey(key))} ${typeof key} ${namespace}`, { key, namespace, value: value as number[] })
+      for (const [key, value] of part.values('v').entries(namespace)) found.values.set(`${String(canonicalKey(key))} ${typeof key} ${namespace}`, { key, namespace, value: value as number[] | number })
     }
     const mine = (key: unknown) => keyGroupOf(key, maxParallelism) >= part.keyGroups.start && keyGroupOf(key, maxParallelism) <= part.keyGroups.end
     const owners = new Map([...expected.maps.values()].filter(({ key }) => mine(key)).map(({ key, namespace }) => [`${String(canonicalKey(key))} ${typeof key} ${namespace}`, { key, namespace }]))

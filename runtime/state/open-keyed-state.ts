@@ -10,9 +10,10 @@ const megabyte = 1024 * 1024
 /**
  * @param directory Of the slot alone, absolute: `lmdb` keeps its working copy here. All states of a slot share it.
  * @param clock ms from any origin, such as `performance.now`; bounds the slices of `maintain`.
+ * @param alwaysChanges As in `PagedStateOptions`.
  */
-export function openKeyedState(options: KeyedStateOptions, directory: string, clock: () => number): KeyedStateBackend {
+export function openKeyedState(options: KeyedStateOptions, directory: string, clock: () => number, alwaysChanges = false): KeyedStateBackend {
   const { keyGroups, maxParallelism, memoryLimit } = options
   const store = options.backend === 'hashmap' ? undefined : new LmdbPageStore(openEnvironment(directory), Math.min(Math.max(memoryLimit / 4, 4 * megabyte), 64 * megabyte))
-  return new PagedState({ keyGroups, maxParallelism, memoryLimit, store, clock })
+  return new PagedState({ keyGroups, maxParallelism, memoryLimit, store, clock, alwaysChanges })
 }

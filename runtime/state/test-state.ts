@@ -23,7 +23,7 @@ export type BackendCase = (typeof backends)[number]
 
 export function open({ backend, memoryLimit }: BackendCase, keyGroups: KeyGroupRange = allKeyGroups): KeyedStateBackend {
   const directory = mkdtempSync(join(tmpdir(), 'keyed-state-'))
-  const state = openKeyedState({ id: `s${id++}`, backend, keyGroups, maxParallelism, memoryLimit }, join(directory, 'db'), () => 0)
+  const state = openKeyedState({ id: `s${id++}`, backend, keyGroups, maxParallelism, memoryLimit }, join(directory, 'db'), () => 0, true)
   opened.push({ backend: state, directory })
   return state
 }

@@ -6,12 +6,12 @@
 import type { ErrorData } from '../core/errors.ts'
 import type { Fence, SubtaskRef } from '../core/ids.ts'
 import type { Millis } from '../core/time.ts'
-import type { SnapshotBlock, SnapshotFile, SnapshotTimings } from '../protocol/slot.ts'
+import type { SnapshotBases, SnapshotBlock, SnapshotTimings, TaskSnapshot } from '../protocol/slot.ts'
 import { isErrorData, type SnapshotFiles } from './slot-runner.ts'
 
 export interface SnapshotAnswers {
   now(): Millis
-  acknowledge(task: SubtaskRef, checkpointId: number, file: SnapshotFile, timings: SnapshotTimings): void
+  acknowledge(task: SubtaskRef, checkpointId: number, file: TaskSnapshot, timings: SnapshotTimings): void
   decline(task: SubtaskRef, checkpointId: number, error: ErrorData): void
 }
 
@@ -65,7 +65,7 @@ export class PendingSnapshots {
     this.#whenTriggered(task, checkpointId, { bytes: blockBytes(block), drop: taken, run: path => this.#files.write(path, block, taken) })
   }
 
-  done(task: SubtaskRef, checkpointId: number, timings: SnapshotTimings): void {
+  done(task: SubtaskRef, checkpointId: number, timings: SnapshotTimings, since: SnapshotBases): void {
     const run = (path: string, checkpoint: PendingCheckpoint) => {
       const startedAt = this.#answers.now()
       this.#files.finish(path, result => {
@@ -73,7 +73,7 @@ export class PendingSnapshots {
         if (this.#aborted.has(checkpointId)) return
         if (isErrorData(result)) this.#answers.decline(task, checkpointId, result)
         // Writing the file is the last part of the asynchronous phase.
-        else this.#answers.acknowledge(task, checkpointId, result, { ...timings, async: timings.async + this.#answers.now() - startedAt })
+        else this.#answers.acknowledge(task, checkpointId, { ...result, since }, { ...timings, async: timings.async + this.#answers.now() - startedAt })
       })
     }
     this.#whenTriggered(task, checkpointId, { bytes: 0, drop: () => {}, run })

@@ -247,18 +247,18 @@ describe('a snapshot', () => {
   test('is a file per subtask, acknowledged when it is durable', () => {
     taskManager.receive(trigger(1))
     events().report({ kind: 'snapshotBlock', task, checkpointId: 1, block }, { kind: 'snapshot', bytes: 8 })
-    events().report({ kind: 'snapshotDone', task, checkpointId: 1, timings }, undefined)
+    events().report({ kind: 'snapshotDone', task, checkpointId: 1, timings, since: { count: 0 } }, undefined)
     expect([files.log, said(), slots[0].taken]).toEqual([[`write ${path(1)} count`, `finish ${path(1)}`], [], [{ kind: 'snapshot', bytes: 8 }]])
     now += 50
     files.finishing.get(path(1))?.({ path: path(1), bytes: 8, sha256: 'x' })
     expect(sent).toEqual([
-      { kind: 'acknowledge', fence: fence(1), jobId: 'j', task, checkpointId: 1, file: { path: path(1), bytes: 8, sha256: 'x' }, timings: { ...timings, async: 54 } },
+      { kind: 'acknowledge', fence: fence(1), jobId: 'j', task, checkpointId: 1, file: { path: path(1), bytes: 8, sha256: 'x', since: { count: 0 } }, timings: { ...timings, async: 54 } },
     ])
   })
 
   test('whose barrier came faster than its trigger waits for the directory', () => {
     events().report({ kind: 'snapshotBlock', task, checkpointId: 1, block }, { kind: 'snapshot', bytes: 8 })
-    events().report({ kind: 'snapshotDone', task, checkpointId: 1, timings }, undefined)
+    events().report({ kind: 'snapshotDone', task, checkpointId: 1, timings, since: { count: 0 } }, undefined)
     expect([files.log, slots[0].taken]).toEqual([[], []])
     taskManager.receive(trigger(1))
     expect([files.log, slots[0].taken.length]).toEqual([[`write ${path(1)} count`, `finish ${path(1)}`], 1])
@@ -269,14 +269,14 @@ describe('a snapshot', () => {
     events().report({ kind: 'snapshotBlock', task, checkpointId: 1, block }, { kind: 'snapshot', bytes: 8 })
     taskManager.receive({ kind: 'checkpointAborted', fence: fence(1), jobId: 'j', checkpointId: 1 })
     events().report({ kind: 'snapshotBlock', task, checkpointId: 1, block }, { kind: 'snapshot', bytes: 8 })
-    events().report({ kind: 'snapshotDone', task, checkpointId: 1, timings }, undefined)
+    events().report({ kind: 'snapshotDone', task, checkpointId: 1, timings, since: { count: 0 } }, undefined)
     taskManager.receive(trigger(1))
     expect([files.log, said(), slots[0].taken.length]).toEqual([[`write ${path(1)} count`, `discard ${path(1)}`], [], 2])
   })
 
   test('that cannot be written is declined with the reason', () => {
     taskManager.receive(trigger(1))
-    events().report({ kind: 'snapshotDone', task, checkpointId: 1, timings }, undefined)
+    events().report({ kind: 'snapshotDone', task, checkpointId: 1, timings, since: { count: 0 } }, undefined)
     files.finishing.get(path(1))?.({ code: 'DISK_FULL', message: 'full' })
     expect(sent).toEqual([{ kind: 'decline', fence: fence(1), jobId: 'j', task, checkpointId: 1, error: { code: 'DISK_FULL', message: 'full' } }])
   })

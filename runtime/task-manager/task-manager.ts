@@ -246,7 +246,7 @@ export class TaskManager {
       case 'snapshotBlock':
         return assignment.snapshots.block(report.task, report.checkpointId, report.block, taken)
       case 'snapshotDone':
-        return assignment.snapshots.done(report.task, report.checkpointId, report.timings)
+        return assignment.snapshots.done(report.task, report.checkpointId, report.timings, report.since)
       case 'snapshotDeclined':
         return assignment.snapshots.declined(report.task, report.checkpointId, report.error)
       case 'endOfData':

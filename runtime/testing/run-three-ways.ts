@@ -92,7 +92,7 @@ export async function runThreeWays(job: Job, options: RunThreeWaysOptions): Prom
 }
 
 /** Checkpoints come when they are asked for; that there are any makes the job restart. */
-const checkpointing = { interval: 3_600_000, timeout: 600_000, minPause: 0, tolerableFailures: 0, retained: 1, mode: 'exactly-once', onCancellation: 'retain' } as const
+const checkpointing = { interval: 3_600_000, timeout: 600_000, minPause: 0, tolerableFailures: 0, retained: 1, incremental: true, mode: 'exactly-once', onCancellation: 'retain' } as const
 
 function settle(run: EmbeddedJob): void {
   run.until('that its tasks run', () => run.runner.status === 'RUNNING' || run.runner.over)

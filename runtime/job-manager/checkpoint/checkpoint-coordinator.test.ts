@@ -39,7 +39,7 @@ function events(line: string): CheckpointEvent[] {
     case 'finished':
       return [{ kind: 'attemptEnded', reason: 'the job is finished', over: true }]
     case 'ack':
-      return [{ kind: 'acknowledge', task: Number(second), checkpointId, file: file(Number(second)), timings }]
+      return [{ kind: 'acknowledge', task: Number(second), checkpointId, file: { ...file(Number(second)), since: {} }, timings }]
     case 'acks':
       return [0, 1, 2, 3].flatMap(task => events(`ack ${task} #${checkpointId}`))
     case 'full':

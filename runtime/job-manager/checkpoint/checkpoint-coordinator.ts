@@ -16,7 +16,7 @@ import type { CheckpointBarrier, CheckpointKind } from '../../core/batch.ts'
 import type { ErrorCode, ErrorData } from '../../core/errors.ts'
 import type { Millis, Timestamp } from '../../core/time.ts'
 import type { CheckpointConfig } from '../../graph/config.ts'
-import type { SnapshotFile, SnapshotTimings, TaskStatus } from '../../protocol/slot.ts'
+import type { SnapshotTimings, TaskSnapshot, TaskStatus } from '../../protocol/slot.ts'
 
 export interface CheckpointCoordinatorOptions {
   readonly config: CheckpointConfig
@@ -53,7 +53,7 @@ export type CheckpointEvent =
   | { readonly kind: 'endOfData'; readonly task: number }
   | { readonly kind: 'request'; readonly requestId: string; readonly checkpointKind: CheckpointKind; readonly directory: string | undefined }
   | { readonly kind: 'coordinatorSnapshot'; readonly checkpointId: number; readonly operatorId: string; readonly state: Uint8Array }
-  | { readonly kind: 'acknowledge'; readonly task: number; readonly checkpointId: number; readonly file: SnapshotFile; readonly timings: SnapshotTimings }
+  | { readonly kind: 'acknowledge'; readonly task: number; readonly checkpointId: number; readonly file: TaskSnapshot; readonly timings: SnapshotTimings }
   | { readonly kind: 'decline'; readonly task: number; readonly checkpointId: number; readonly error: ErrorData }
   | { readonly kind: 'beginFailed'; readonly checkpointId: number; readonly error: ErrorData }
   | { readonly kind: 'persisted'; readonly checkpointId: number; readonly path: string; readonly bytes: number }
@@ -65,7 +65,7 @@ export type CheckpointCommand =
   | { readonly kind: 'begin'; readonly checkpointId: number; readonly checkpointKind: CheckpointKind; readonly directory: string | undefined; readonly nextCheckpointId: number }
   /** `injectInto` are the tasks without running inputs; `expected` all that will acknowledge. */
   | { readonly kind: 'trigger'; readonly barrier: CheckpointBarrier; readonly injectInto: readonly number[]; readonly expected: readonly number[] }
-  | { readonly kind: 'acknowledged'; readonly checkpointId: number; readonly task: number; readonly file: SnapshotFile; readonly timings: SnapshotTimings }
+  | { readonly kind: 'acknowledged'; readonly checkpointId: number; readonly task: number; readonly file: TaskSnapshot; readonly timings: SnapshotTimings }
   | { readonly kind: 'persist'; readonly snapshot: PendingSnapshot }
   | { readonly kind: 'completed'; readonly checkpoint: CompletedCheckpoint }
   /** To all tasks; never for a plain savepoint, which commits nothing (C13b). */
@@ -92,7 +92,7 @@ export interface PendingSnapshot {
   /** By operator id. */
   readonly coordinators: ReadonlyMap<string, Uint8Array>
   /** By task; undefined where the task was finished (C10). */
-  readonly files: readonly (SnapshotFile | undefined)[]
+  readonly files: readonly (TaskSnapshot | undefined)[]
   /** Vertices of which every subtask was finished. */
   readonly finishedVertices: readonly number[]
 }
@@ -112,7 +112,7 @@ interface Pending {
   stage: 'coordinators' | 'tasks' | 'persisting'
   readonly coordinatorStates: Map<string, Uint8Array>
   readonly waiting: Set<number>
-  readonly files: (SnapshotFile | undefined)[]
+  readonly files: (TaskSnapshot | undefined)[]
   finished: ReadonlySet<number>
   /** Tasks that had reported the end of their data when the barriers went out. */
   ended: ReadonlySet<number>
@@ -137,6 +137,8 @@ export class CheckpointCoordinator {
   #nextId: number
   #completed: CompletedCheckpoint[]
   #initial: CompletedCheckpoint | undefined
+  /** The last checkpoint that these tasks took and that is complete and retained: the next may go on from it. */
+  #base: number | undefined
   #failuresInARow = 0
   /** Infinity: nothing periodic. */
   #nextPeriodicAt: Timestamp = Infinity
@@ -204,6 +206,7 @@ export class CheckpointCoordinator {
         this.#tasks.fill('CREATED')
         this.#ended = new Set()
         this.#covered = new Set()
+        this.#base = undefined
         this.#active = true
         this.#again = false
         this.#failuresInARow = 0
@@ -363,7 +366,9 @@ export class CheckpointCoordinator {
     pending.finished = finished
     pending.ended = new Set(this.#ended)
     pending.stage = 'tasks'
-    this.#commands.push({ kind: 'trigger', barrier: { checkpointId: pending.id, timestamp: pending.triggeredAt, kind: pending.checkpointKind }, injectInto, expected })
+    // Who has a savepoint in hand needs nothing else.
+    const since = pending.checkpointKind === 'checkpoint' && this.#options.config.incremental ? this.#base : undefined
+    this.#commands.push({ kind: 'trigger', barrier: { checkpointId: pending.id, timestamp: pending.triggeredAt, kind: pending.checkpointKind, since }, injectInto, expected })
   }
 
   #persist(pending: Pending): void {
@@ -407,6 +412,7 @@ export class CheckpointCoordinator {
   #retain(checkpoint: CompletedCheckpoint): void {
     this.#failuresInARow = 0
     this.#completed.push(checkpoint)
+    this.#base = checkpoint.id
     // From here on the job has checkpoints of its own; the user's snapshot is left alone.
     this.#initial = undefined
     while (this.#completed.length > this.#options.config.retained) {

@@ -1,5 +1,5 @@
 /** Where the snapshots of one job lie, and all reading, writing and removing of them. */
-import type { SnapshotDirectory, SnapshotToWrite } from './snapshot-directory.ts'
+import { referredTo, type SnapshotDirectory, type SnapshotToWrite, type WrittenSnapshot } from './snapshot-directory.ts'
 import { errorToData, type ErrorData } from '../../core/errors.ts'
 import { ensureDirectory, type FileSystem } from '../../core/files.ts'
 import type { Submission } from '../dispatcher/job-store.ts'
@@ -20,6 +20,12 @@ export class JobSnapshots {
   readonly #snapshots: SnapshotDirectory
   readonly #submission: Submission
   readonly #warn: (message: string, error: ErrorData) => void
+  /** By path of a retained checkpoint: the directories of earlier ones that it has files in. */
+  readonly #referredTo = new Map<string, ReadonlySet<string>>()
+  /** Directories of checkpoints that are no longer retained, but have files that a later one needs. */
+  readonly #lingering = new Set<string>()
+  /** The last checkpoint of this attempt. */
+  #base: WrittenSnapshot | undefined
 
   /** `warn` gets what went wrong without consequences for the job. */
   constructor(files: FileSystem, snapshots: SnapshotDirectory, submission: Submission, warn: (message: string, error: ErrorData) => void) {
@@ -94,14 +100,47 @@ export class JobSnapshots {
 
   /** Removes what a JobManager that was killed left: snapshots under way, and those it was about to remove. Best effort, like all removing. */
   sweep(keep: readonly CompletedCheckpoint[]): void {
-    const kept = new Set(keep.map(({ path }) => path))
     this.#remove(this.directory, () => {
-      for (const name of this.#files.list(this.directory)) if (!kept.has(`${this.directory}/${name}`)) this.discard(`${this.directory}/${name}`)
+      // Its note of what is retained may be older than the last removal.
+      const kept = new Set(keep.map(({ path }) => path).filter(path => this.#snapshots.exists(path)))
+      for (const path of kept) this.#referredTo.set(path, this.#snapshots.directoriesOf(path))
+      for (const name of this.#files.list(this.directory)) if (!kept.has(`${this.directory}/${name}`)) this.#lingering.add(`${this.directory}/${name}`)
+      this.#discardLingering()
     })
   }
 
-  write(directory: string, snapshot: SnapshotToWrite): number {
-    return this.#snapshots.write(directory, snapshot)
+  /** New tasks know nothing of what those before them wrote. */
+  attemptStarted(): void {
+    this.#base = undefined
+  }
+
+  /** Makes a snapshot exist. */
+  write(directory: string, snapshot: Omit<SnapshotToWrite, 'base'>): WrittenSnapshot {
+    return this.#snapshots.write(directory, { ...snapshot, base: this.#base })
+  }
+
+  /** A checkpoint that was written is retained, and the next may go on from it. */
+  retain(written: WrittenSnapshot): void {
+    this.#base = written
+    this.#referredTo.set(written.directory, referredTo(written.directory, written.operators))
+  }
+
+  /** It is no longer retained: it goes as far as no retained one needs its files. */
+  subsume(directory: string): void {
+    this.#referredTo.delete(directory)
+    this.#lingering.add(directory)
+    this.#discardLingering()
+  }
+
+  #discardLingering(): void {
+    const needed = new Set([...this.#referredTo.values()].flatMap(directories => [...directories]))
+    for (const directory of this.#lingering) {
+      if (needed.has(directory)) this.#remove(directory, () => this.#snapshots.removeManifest(directory))
+      else {
+        this.#lingering.delete(directory)
+        this.discard(directory)
+      }
+    }
   }
 
   /** Best effort: what cannot be removed now is removed with the job. */

@@ -29,8 +29,8 @@ export interface SnapshotOperator {
   readonly keyed: boolean
   /** State of the split enumerator. */
   readonly coordinator?: Uint8Array
-  /** By subtask; undefined where it was finished. */
-  readonly files: readonly (SnapshotFile | undefined)[]
+  /** As in `OperatorRestore`. */
+  readonly files: readonly (readonly SnapshotFile[])[]
 }
 
 export interface RestorePlan {

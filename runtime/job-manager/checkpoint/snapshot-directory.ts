@@ -8,8 +8,8 @@ import type { FileSystem } from '../../core/files.ts'
 import type { Timestamp } from '../../core/time.ts'
 import type { JobGraph, JobOperator } from '../../graph/job-graph.ts'
 import type { SnapshotFile } from '../../protocol/slot.ts'
-import { disposeSnapshot } from '../../state/snapshot/dispose.ts'
-import { readSnapshot, writeManifest, type ManifestOperator, type ManifestState, type ManifestSubtask } from '../../state/snapshot/manifest.ts'
+import { disposeSnapshot, removeManifest } from '../../state/snapshot/dispose.ts'
+import { filesOf, manifestName, readSnapshot, writeManifest, type ManifestFile, type ManifestOperator, type ManifestState, type ManifestSubtask } from '../../state/snapshot/manifest.ts'
 import { SnapshotFileReader, verifyInSlices, verifyLength } from '../../state/snapshot/snapshot-file.ts'
 import type { PendingSnapshot } from './checkpoint-coordinator.ts'
 import type { SnapshotContent, SnapshotOperator } from './restore-plan.ts'
@@ -23,6 +23,17 @@ export interface SnapshotToWrite {
   readonly maxParallelism: Readonly<Record<number, number>>
   readonly completedAt: Timestamp
   readonly pending: PendingSnapshot
+  /** The last checkpoint of this attempt: what tasks may have gone on from. */
+  readonly base: WrittenSnapshot | undefined
+}
+
+/** A snapshot as its manifest has it. */
+export interface WrittenSnapshot {
+  readonly checkpointId: number
+  readonly directory: string
+  readonly operators: readonly ManifestOperator[]
+  /** Of the files that were written for it. */
+  readonly bytes: number
 }
 
 export interface StoredSnapshot extends SnapshotContent {
@@ -38,16 +49,20 @@ export class SnapshotDirectory {
     this.#files = files
   }
 
-  /** Makes the snapshot exist, durably; returns the bytes of its files. Throws DISK_FULL, STORAGE_FAILED or SNAPSHOT_CORRUPT. */
-  write(directory: string, { jobId, graph, firstTask, maxParallelism, completedAt, pending }: SnapshotToWrite): number {
+  /** Makes the snapshot exist, durably. Throws DISK_FULL, STORAGE_FAILED or SNAPSHOT_CORRUPT. */
+  write(directory: string, { jobId, graph, firstTask, maxParallelism, completedAt, pending, base }: SnapshotToWrite): WrittenSnapshot {
     const { checkpointId, checkpointKind, triggeredAt, files, coordinators } = pending
     const contents = files.map(file => (file === undefined ? undefined : this.#statesIn(file)))
     const operators = graph.vertices.flatMap((vertex, index) => {
       const tasks = Array.from({ length: vertex.parallelism }, (_, subtask) => (firstTask[index] as number) + subtask)
       return vertex.operators.map((operator): ManifestOperator => {
         const { id, name, uid, kind, at } = operator
-        const states = mergeStates(tasks.flatMap(task => contents[task]?.get(id) ?? []))
-        const subtasks = tasks.map((task): ManifestSubtask => subtaskOf(directory, files[task], contents[task]?.has(id) ?? false, operator))
+        const before = base?.operators.find(each => each.id === id)
+        const earlier = tasks.map((task, subtask) => earlierFiles(base, before?.subtasks[subtask], files[task]?.since[id], operator))
+        // What a task goes on from may hold states of which nothing has changed since.
+        const known = earlier.some(each => each.length > 0) ? (before?.states ?? []) : []
+        const states = mergeStates([...known, ...tasks.flatMap(task => contents[task]?.get(id) ?? [])])
+        const subtasks = tasks.map((task, subtask): ManifestSubtask => subtaskOf(directory, files[task], contents[task]?.has(id) ?? false, earlier[subtask] ?? [], operator))
         return {
           id, name, ...(uid !== undefined && { uid }), kind, ...(at && { at }),
           parallelism: vertex.parallelism, maxParallelism: maxParallelism[index] ?? vertex.maxParallelism, states, subtasks,
@@ -58,7 +73,7 @@ export class SnapshotDirectory {
       jobId, jobName: graph.name, graphHash: graph.hash, checkpointId, kind: checkpointKind, triggeredAt, completedAt, operators,
       coordinators: [...coordinators].map(([operatorId, state]) => ({ operatorId, state })),
     })
-    return files.reduce((sum, file) => sum + (file?.bytes ?? 0), 0)
+    return { checkpointId, directory, operators, bytes: files.reduce((sum, file) => sum + (file?.bytes ?? 0), 0) }
   }
 
   /**
@@ -82,9 +97,23 @@ export class SnapshotDirectory {
    * @throws {FlinkError} SNAPSHOT_CORRUPT naming the file
    */
   *verify({ operators }: SnapshotContent, contents: boolean): Generator<number, void> {
-    const byPath = new Map(operators.flatMap(({ files }) => files.flatMap(file => (file === undefined ? [] : [[file.path, file] as const]))))
+    const byPath = new Map(operators.flatMap(({ files }) => files.flat().map(file => [file.path, file] as const)))
     for (const file of byPath.values()) verifyLength(this.#files, file)
     if (contents) for (const file of byPath.values()) yield* verifyInSlices(this.#files, file)
+  }
+
+  exists(directory: string): boolean {
+    return this.#files.stat(`${directory}/${manifestName}`) !== undefined
+  }
+
+  /** The directories of other checkpoints that a checkpoint has files in. */
+  directoriesOf(directory: string): ReadonlySet<string> {
+    return referredTo(directory, readSnapshot(this.#files, directory, false).operators)
+  }
+
+  /** Ends the existence of a checkpoint of which others still need the files. */
+  removeManifest(directory: string): void {
+    removeManifest(this.#files, directory)
   }
 
   /** Removes the snapshot, its manifest first; nothing happens if it is not there. */
@@ -106,11 +135,28 @@ export class SnapshotDirectory {
   }
 }
 
-function subtaskOf(directory: string, file: SnapshotFile | undefined, hasState: boolean, operator: JobOperator): ManifestSubtask {
+/** What the file of a task that goes on from the base stands on, as a manifest beside it names it. */
+function earlierFiles(base: WrittenSnapshot | undefined, before: ManifestSubtask | undefined, since: number | undefined, operator: JobOperator): readonly ManifestFile[] {
+  if (since === undefined) return []
+  if (base === undefined || base.checkpointId !== since || before === undefined || before.kind === 'finished') {
+    throw new FlinkError('CHECKPOINT_FAILED', `the state of "${operator.name}" goes on from checkpoint ${since}, which is not at hand`)
+  }
+  if (before.kind === 'empty') return []
+  const { name, bytes, sha256, earlier = [] } = before
+  return [...earlier, { name: `../${base.directory.slice(base.directory.lastIndexOf('/') + 1)}/${name}`, bytes, sha256 }]
+}
+
+/** The directories beside that of a snapshot that its manifest names files in. */
+export function referredTo(directory: string, operators: readonly ManifestOperator[]): ReadonlySet<string> {
+  const paths = operators.flatMap(({ subtasks }) => subtasks.flatMap(subtask => filesOf(directory, subtask).slice(0, -1).map(file => file.path)))
+  return new Set(paths.map(path => path.slice(0, path.lastIndexOf('/'))))
+}
+
+function subtaskOf(directory: string, file: SnapshotFile | undefined, hasState: boolean, earlier: readonly ManifestFile[], operator: JobOperator): ManifestSubtask {
   if (file === undefined) return { kind: 'finished' }
-  if (!hasState) return { kind: 'empty' }
+  if (!hasState && earlier.length === 0) return { kind: 'empty' }
   if (!file.path.startsWith(`${directory}/`)) throw new FlinkError('STORAGE_FAILED', `the state of "${operator.name}" was written to ${file.path}, which is not in ${directory}`)
-  return { kind: 'file', name: file.path.slice(directory.length + 1), bytes: file.bytes, sha256: file.sha256 }
+  return { kind: 'file', name: file.path.slice(directory.length + 1), bytes: file.bytes, sha256: file.sha256, ...(earlier.length > 0 && { earlier }) }
 }
 
 function mergeStates(states: readonly ManifestState[]): ManifestState[] {
@@ -125,6 +171,6 @@ function operatorOf(directory: string, operator: ManifestOperator, coordinator: 
     stateful: states.length > 0 || coordinator !== undefined,
     keyed: states.some(({ kind }) => kind === 'keyed'),
     ...(coordinator && { coordinator }),
-    files: subtasks.map(subtask => (subtask.kind === 'file' ? { path: `${directory}/${subtask.name}`, bytes: subtask.bytes, sha256: subtask.sha256 } : undefined)),
+    files: subtasks.map(subtask => filesOf(directory, subtask)),
   }
 }

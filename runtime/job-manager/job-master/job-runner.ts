@@ -369,7 +369,7 @@ export class JobRunner {
       }
       case 'subsume':
         this.statistics.discarded(command.checkpoint.id)
-        return this.#snapshots.discard(command.checkpoint.path)
+        return this.#snapshots.subsume(command.checkpoint.path)
       case 'answer':
         return void this.#triggers.set(command.requestId, command.result)
       case 'failAttempt':
@@ -453,6 +453,7 @@ export class JobRunner {
       for (const { taskManager, slotIndex } of slots) this.#job({ kind: 'slotFree', taskManager, slotIndex, error: undefined })
       return
     }
+    this.#snapshots.attemptStarted()
     this.#checkpoint({ kind: 'attemptStarted' })
     const peers = slots.map(slot => slot.dataSocket)
     slots.forEach((slot, number) => {
@@ -501,13 +502,16 @@ export class JobRunner {
     const now = this.#ports.now()
     let bytes: number
     try {
-      bytes = this.#snapshots.write(directory, {
+      const written = this.#snapshots.write(directory, {
         jobId: this.jobId, graph: this.graph, firstTask: this.table.firstTask, maxParallelism: this.#restore?.maxParallelism ?? {}, completedAt: now, pending,
       })
+      bytes = written.bytes
       // The pointer before the notification: what sinks commit must never be newer than where a new JobManager goes on from.
       const completed: CompletedCheckpoint = { id: checkpointId, kind: checkpointKind, path: directory, triggeredAt, completedAt: now, bytes }
-      if (checkpointKind === 'checkpoint') this.#saveProgress({ completed: [...this.#checkpoints.completed, completed] })
-      else if (checkpointKind !== 'savepoint') this.#saveProgress({ stoppedAt: directory })
+      if (checkpointKind === 'checkpoint') {
+        this.#saveProgress({ completed: [...this.#checkpoints.completed, completed] })
+        this.#snapshots.retain(written)
+      } else if (checkpointKind !== 'savepoint') this.#saveProgress({ stoppedAt: directory })
     } catch (error) {
       return this.#checkpoint({ kind: 'persistFailed', checkpointId, error: errorToData(error, 'STORAGE_FAILED') })
     }

@@ -20,7 +20,7 @@ import { mergingAggregate } from '../../graph/two-phases.ts'
 import type { ChainContext } from '../chain.ts'
 import { keyOf } from '../key-of.ts'
 import { openKeyedState } from '../keyed-restore.ts'
-import type { KeyedBlock, KeyedStateBackend, SnapshotRun, SnapshotSink, ValueTable } from '../keyed-state.ts'
+import type { KeyedBlock, KeyedStateBackend, SnapshotOrder, SnapshotRun, SnapshotSink, ValueTable } from '../keyed-state.ts'
 import { keyedStats } from '../keyed-stats.ts'
 import type { Operator, OperatorStats } from '../operator.ts'
 import type { Outputs } from '../output.ts'
@@ -179,9 +179,9 @@ export class WindowOperator implements Operator {
     this.#spec.fn.result.process(this.#contents.elements(contents), this.#ctx, this.#results)
   }
 
-  snapshot(sink: SnapshotSink): SnapshotRun {
+  snapshot(sink: SnapshotSink, order: SnapshotOrder): SnapshotRun {
     if (this.#spec.allowedLateness > 0) this.#writeFired(sink)
-    return this.#backend.startSnapshot(sink)
+    return this.#backend.startSnapshot(sink, order)
   }
 
   #writeFired(sink: SnapshotSink): void {

@@ -14,7 +14,12 @@ function run(steps: readonly Step[], hashOf: (key: CanonicalKey) => number): voi
       entries.delete(key, hashOf(key))
       expected.delete(key)
     } else {
-      entries.set(key, hashOf(key), i)
+      const position = entries.find(key, hashOf(key))
+      if (position < 0) entries.insert(key, hashOf(key), i, i + 1)
+      else {
+        entries.setAt(position, i)
+        entries.setStamp(position, i + 1)
+      }
       expected.set(key, i)
     }
     expect(entries.size).toBe(expected.size)
@@ -26,6 +31,7 @@ function run(steps: readonly Step[], hashOf: (key: CanonicalKey) => number): voi
   expect(new Map(keys.map((key, i) => [key, values[i] as number]))).toEqual(expected)
   expect(keys).toHaveLength(expected.size)
   expect(hashes).toEqual(keys.map(hashOf))
+  expect(entries.stamps()).toEqual(values.map(value => (value as number) + 1))
   for (const [key, value] of expected) expect(entries.get(key, hashOf(key))).toBe(value)
 }
 

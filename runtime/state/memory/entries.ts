@@ -3,7 +3,7 @@
  * the page), and a `Map` would work out one of its own, for each record anew where keys come out of a batch as fresh
  * strings: that and its scattered buckets are most of what a lookup costs.
  *
- * Hash, key and value lie side by side in one array with linear probing. A few entries are simply one after the other,
+ * Hash, key, value and a stamp lie side by side in one array with linear probing. A few entries are simply one after the other,
  * without gaps. Keys that were chosen so that their hashes are equal (Java's hash of text is no secret) are found through
  * a `Map`, whose hash is.
  */
@@ -11,12 +11,14 @@ import type { CanonicalKey } from '../../core/key-group.ts'
 
 /** Up to so many entries each is looked at: most pages of sessions hold one. */
 const fewEntries = 8
+/** Places in the array that an entry takes. */
+const width = 4
 /** Where an entry lies further than this from its slot, hashes are equal and not unlucky. */
 const farthest = 64
 
 export class Entries {
   size = 0
-  /** Threes of hash, key and value; in a free slot the key is undefined, and the hash a number, so that comparing stays cheap. */
+  /** Fours of hash, key, value and stamp; in a free slot the key is undefined, and the hash a number, so that comparing stays cheap. */
   #data: unknown[] = []
   /** Slots - 1; 0: `#data` has no free slots and no order. */
   #mask = 0
@@ -30,7 +32,7 @@ export class Entries {
     const mask = this.#mask
     if (mask === 0) return this.#findFew(key, hash)
     for (let slot = slotOf(hash, this.#shift); ; slot = (slot + 1) & mask) {
-      const at = slot * 3
+      const at = slot * width
       const held = data[at + 1]
       if (held === undefined) return -1
       if (data[at] === hash && (held === key || (held !== held && key !== key))) return at
@@ -40,7 +42,7 @@ export class Entries {
   #findFew(key: CanonicalKey, hash: number): number {
     const data = this.#data
     if (this.#positions !== undefined) return this.#positions.get(key) ?? -1
-    for (let at = 0; at < data.length; at += 3) {
+    for (let at = 0; at < data.length; at += width) {
       const held = data[at + 1]
       if (data[at] === hash && (held === key || (held !== held && key !== key))) return at
     }
@@ -60,24 +62,31 @@ export class Entries {
     this.#data[position + 2] = value
   }
 
+  keyAt(position: number): CanonicalKey {
+    return this.#data[position + 1] as CanonicalKey
+  }
+
+  /** A number that the owner of the page keeps with the entry. */
+  stampAt(position: number): number {
+    return this.#data[position + 3] as number
+  }
+
+  setStamp(position: number, stamp: number): void {
+    this.#data[position + 3] = stamp
+  }
+
   /** Where it lies then. The key must not be there yet. */
-  insert(key: CanonicalKey, hash: number, value: unknown): number {
+  insert(key: CanonicalKey, hash: number, value: unknown, stamp = 0): number {
     if (this.#mask === 0) {
       if (this.#positions === undefined && this.size === fewEntries) this.#spread(fewEntries * 2)
     } else if (this.size * 3 >= this.#mask * 2) this.#spread((this.#mask + 1) * 2)
     this.size++
     if (this.#mask !== 0) {
-      const at = this.#put(hash, key, value)
+      const at = this.#put(hash, key, value, stamp)
       if (at >= 0) return at
     }
     this.#positions?.set(key, this.#data.length)
-    return this.#data.push(hash, key, value) - 3
-  }
-
-  set(key: CanonicalKey, hash: number, value: unknown): void {
-    const at = this.find(key, hash)
-    if (at < 0) this.insert(key, hash, value)
-    else this.setAt(at, value)
+    return this.#data.push(hash, key, value, stamp) - width
   }
 
   removeAt(position: number): void {
@@ -105,23 +114,26 @@ export class Entries {
   values(): unknown[] {
     return this.#column(2)
   }
+  stamps(): number[] {
+    return this.#column(3) as number[]
+  }
   #column(offset: number): unknown[] {
     const data = this.#data
     const column: unknown[] = []
-    for (let at = 0; at < data.length; at += 3) if (data[at + 1] !== undefined) column.push(data[at + offset])
+    for (let at = 0; at < data.length; at += width) if (data[at + 1] !== undefined) column.push(data[at + offset])
     return column
   }
 
   /** Gives every entry a slot. */
   #spread(slots: number): void {
     const old = this.#data
-    const data = new Array<unknown>(slots * 3).fill(undefined)
-    for (let at = 0; at < data.length; at += 3) data[at] = 0
+    const data = new Array<unknown>(slots * width).fill(undefined)
+    for (let at = 0; at < data.length; at += width) data[at] = data[at + 3] = 0
     this.#data = data
     this.#mask = slots - 1
     this.#shift = Math.clz32(slots) + 1
-    for (let at = 0; at < old.length; at += 3) {
-      if (old[at + 1] !== undefined && this.#put(old[at] as number, old[at + 1] as CanonicalKey, old[at + 2]) < 0) {
+    for (let at = 0; at < old.length; at += width) {
+      if (old[at + 1] !== undefined && this.#put(old[at] as number, old[at + 1] as CanonicalKey, old[at + 2], old[at + 3] as number) < 0) {
         this.#data = old
         return this.#useMap()
       }
@@ -129,26 +141,28 @@ export class Entries {
   }
 
   /** Where it lies; -1, and a `Map` from now on, if that would be too far from its slot. */
-  #put(hash: number, key: CanonicalKey, value: unknown): number {
+  #put(hash: number, key: CanonicalKey, value: unknown, stamp: number): number {
     const data = this.#data
     let slot = slotOf(hash, this.#shift)
-    for (let steps = 0; data[slot * 3 + 1] !== undefined; steps++) {
+    for (let steps = 0; data[slot * width + 1] !== undefined; steps++) {
       if (steps === farthest) {
         this.#useMap()
         return -1
       }
       slot = (slot + 1) & this.#mask
     }
-    data[slot * 3] = hash
-    data[slot * 3 + 1] = key
-    data[slot * 3 + 2] = value
-    return slot * 3
+    const at = slot * width
+    data[at] = hash
+    data[at + 1] = key
+    data[at + 2] = value
+    data[at + 3] = stamp
+    return at
   }
 
   #useMap(): void {
-    const [hashes, keys, values] = [this.hashes(), this.keys(), this.values()]
-    this.#data = hashes.flatMap((hash, i) => [hash, keys[i], values[i]])
-    this.#positions = new Map(keys.map((key, i) => [key, i * 3]))
+    const [hashes, keys, values, stamps] = [this.hashes(), this.keys(), this.values(), this.stamps()]
+    this.#data = hashes.flatMap((hash, i) => [hash, keys[i], values[i], stamps[i]])
+    this.#positions = new Map(keys.map((key, i) => [key, i * width]))
     this.#mask = 0
   }
 
@@ -156,11 +170,12 @@ export class Entries {
   #fillFromEnd(position: number): void {
     const data = this.#data
     this.#positions?.delete(data[position + 1] as CanonicalKey)
-    const [hash, key, value] = data.splice(-3)
+    const [hash, key, value, stamp] = data.splice(-width)
     if (position === data.length) return
     data[position] = hash
     data[position + 1] = key
     data[position + 2] = value
+    data[position + 3] = stamp
     this.#positions?.set(key as CanonicalKey, position)
   }
 
@@ -168,16 +183,16 @@ export class Entries {
   #closeGap(position: number): void {
     const data = this.#data
     const mask = this.#mask
-    let gap = position / 3
-    for (let slot = (gap + 1) & mask; data[slot * 3 + 1] !== undefined; slot = (slot + 1) & mask) {
-      const distance = (slot - slotOf(data[slot * 3] as number, this.#shift)) & mask
+    let gap = position / width
+    for (let slot = (gap + 1) & mask; data[slot * width + 1] !== undefined; slot = (slot + 1) & mask) {
+      const distance = (slot - slotOf(data[slot * width] as number, this.#shift)) & mask
       if (distance < ((slot - gap) & mask)) continue
-      data.copyWithin(gap * 3, slot * 3, slot * 3 + 3)
+      data.copyWithin(gap * width, slot * width, slot * width + width)
       gap = slot
     }
-    data[gap * 3] = 0
-    data[gap * 3 + 1] = undefined
-    data[gap * 3 + 2] = undefined
+    const at = gap * width
+    data[at] = data[at + 3] = 0
+    data[at + 1] = data[at + 2] = undefined
   }
 }
 

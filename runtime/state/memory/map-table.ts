@@ -28,7 +28,11 @@ export class PagedMapTable implements MapTable {
   }
 
   get(namespace: Namespace, field: unknown): unknown {
-    return this.#entryAt(namespace, field)?.value
+    const entry = this.#entryAt(namespace, field)
+    if (entry === undefined) return undefined
+    // It is handed out, and may be changed before it is put.
+    if (typeof entry.value === 'object') this.#touch(entry)
+    return entry.value
   }
 
   has(namespace: Namespace, field: unknown): boolean {
@@ -43,18 +47,29 @@ export class PagedMapTable implements MapTable {
       this.#insert(namespace, current.keyGroup, current.key, current.hash, field, value)
       this.#serial = 0
     } else {
+      this.#touch(entry)
       entry.value = value
       this.#table.changed(this.#page as Page, field, value)
     }
   }
 
   remove(namespace: Namespace, field: unknown): void {
-    if (this.#entryAt(namespace, field) === undefined) return
-    const map = this.#mapAt(namespace, field) as Fields
-    map.delete(canonicalKey(field))
-    const page = this.#page as Page
-    if (map.size === 0) page.entries?.delete(this.#table.current.canonical, this.#table.current.hash)
+    const entry = this.#entryAt(namespace, field)
+    if (entry === undefined) return
+    const { canonical, hash } = this.#table.current
+    this.#remove(this.#page as Page, canonical, hash, entry)
     this.#serial = 0
+  }
+
+  /** `hash` is the key's own. */
+  #remove(page: Page, canonical: CanonicalKey, hash: number, field: Entry): void {
+    const { pager } = this.#table
+    const owner = page.entries?.get(canonical, hash) as Entry
+    pager.touchField(page, owner, field)
+    pager.removed(page.root, owner.key, field.key)
+    const map = owner.value as Fields
+    map.delete(canonicalKey(field.key))
+    if (map.size === 0) page.entries?.delete(canonical, hash)
     this.#table.removed(page)
   }
 
@@ -66,7 +81,7 @@ export class PagedMapTable implements MapTable {
       if (page.dropped) return
       const pack = pager.peek(page)
       const owner = page.entries?.get(canonical, hash) as Entry | undefined
-      if (owner !== undefined) this.#keepAll(page, canonical, owner)
+      if (owner !== undefined) for (const field of (owner.value as Fields).values()) if (typeof field.value === 'object') pager.touchField(page, owner, field)
       // A list of its own: what is put or removed meanwhile may split the page.
       const fields = pack !== undefined ? fieldsInOrder(page, pack, canonical, hash) : owner !== undefined ? [...(owner.value as Fields).values()] : []
       for (const entry of fields) yield [entry.key, entry.value]
@@ -89,21 +104,56 @@ export class PagedMapTable implements MapTable {
     const { canonical, hash } = current
     for (const page of [...this.#pagesOfKey(namespace)]) {
       if (page.dropped || page.count === 0) continue
-      const entries = this.#table.pager.open(page)
-      this.#table.pager.takeKey(page, canonical, hash)
+      const { pager } = this.#table
+      const entries = pager.open(page)
+      pager.takeKey(page, canonical, hash)
       const owner = entries.get(canonical, hash) as Entry | undefined
       if (owner === undefined) continue
-      this.#keepAll(page, canonical, owner)
+      const fields = owner.value as Fields
+      for (const field of fields.values()) {
+        pager.touchField(page, owner, field)
+        pager.removed(page.root, owner.key, field.key)
+      }
       entries.delete(canonical, hash)
-      this.#table.removed(page, (owner.value as Fields).size)
+      this.#table.removed(page, fields.size)
     }
     this.#serial = 0
   }
 
-  /** A field of a snapshot. */
-  restore(namespace: Namespace, keyGroup: number, key: unknown, field: unknown, value: unknown): void {
+  /** A field of a snapshot. `replace`: an older one may be there. */
+  restore(namespace: Namespace, keyGroup: number, key: unknown, field: unknown, value: unknown, replace: boolean): void {
     this.#serial = 0
-    this.#insert(namespace, keyGroup, key, pageHash(key), field, value)
+    const hash = pageHash(key)
+    const held = replace ? this.#locate(namespace, keyGroup, canonicalKey(key), hash, field) : undefined
+    if (held === undefined) return this.#insert(namespace, keyGroup, key, hash, field, value)
+    held.entry.value = value
+    this.#table.changed(held.page, field, value)
+  }
+
+  /** Everything of a key group that a later snapshot says is gone. */
+  restoreGone(namespace: Namespace, keyGroup: number): void {
+    this.#table.dropRoot(namespace, keyGroup)
+  }
+
+  /** A field that a later snapshot says is gone. */
+  restoreRemoval(namespace: Namespace, keyGroup: number, key: unknown, field: unknown): void {
+    this.#serial = 0
+    const canonical = canonicalKey(key)
+    const hash = pageHash(key)
+    const held = this.#locate(namespace, keyGroup, canonical, hash, field)
+    if (held !== undefined) this.#remove(held.page, canonical, hash, held.entry)
+  }
+
+  /** `hash` is the key's own. */
+  #locate(namespace: Namespace, keyGroup: number, canonical: CanonicalKey, hash: number, field: unknown): { readonly page: Page; readonly entry: Entry } | undefined {
+    const root = this.#table.root(namespace, keyGroup)
+    if (root === undefined) return undefined
+    const { pager } = this.#table
+    const fieldHash = fieldPageHash(hash, field)
+    const page = pageOf(root, fieldHash)
+    const canonicalField = canonicalKey(field)
+    const entry = fieldsIn(pager.open(page), canonical, hash)?.get(canonicalField) ?? pager.takeField(page, canonical, hash, canonicalField, fieldHash)
+    return entry === undefined ? undefined : { page, entry }
   }
 
   /** The current key is resolved. */
@@ -115,15 +165,18 @@ export class PagedMapTable implements MapTable {
     yield* pagesBetween(root, first, first + 2 ** keyBitsOfField - 1)
   }
 
-  /** What is in a field, to be read or changed now; `#page` is its page. */
+  /** What is in a field of the current key; `#page` is its page. */
   #entryAt(namespace: Namespace, field: unknown): Entry | undefined {
     const canonicalField = canonicalKey(field)
-    const entry = this.#mapAt(namespace, field)?.get(canonicalField) ?? this.#take(field, canonicalField)
-    if (entry === undefined) return undefined
+    return this.#mapAt(namespace, field)?.get(canonicalField) ?? this.#take(field, canonicalField)
+  }
+
+  /** A field of the current key in `#page`, before it is changed or handed out as an object. */
+  #touch(field: Entry): void {
     const { pager, current } = this.#table
+    if (field.stamp === pager.epoch) return
     const page = this.#page as Page
-    if (pager.awaited(page)) pager.keepField(page, current.canonical, page.entries?.get(current.canonical, current.hash) as Entry, canonicalField, entry)
-    return entry
+    pager.touchField(page, page.entries?.get(current.canonical, current.hash) as Entry, field)
   }
 
   /** A field that is not among the objects of `#page`. */
@@ -134,15 +187,6 @@ export class PagedMapTable implements MapTable {
     const entry = pager.takeField(page, current.canonical, current.hash, canonicalField, fieldPageHash(current.hash, field))
     if (entry !== undefined && this.#map === undefined) this.#serial = 0
     return entry
-  }
-
-  /** Before all of the owner's fields are handed out or dropped. */
-  #keepAll(page: Page, canonical: CanonicalKey, owner: Entry): void {
-    const { pager } = this.#table
-    for (const [name, field] of owner.value as Fields) {
-      if (!pager.awaited(page)) return
-      pager.keepField(page, canonical, owner, name, field)
-    }
   }
 
   /** The part of the current key's map that may hold the field; `#page` is its page. */
@@ -179,9 +223,7 @@ export class PagedMapTable implements MapTable {
     }
     const ownedField = ownedKey(field)
     const canonicalField = canonicalKey(ownedField)
-    const { pager } = this.#table
-    if (pager.awaited(page)) pager.keepField(page, canonical, owner, canonicalField, undefined)
-    ;(owner.value as Fields).set(canonicalField, new Entry(ownedField, value))
+    ;(owner.value as Fields).set(canonicalField, new Entry(ownedField, value, this.#table.pager.epoch))
     this.#table.inserted(page, ownedField, value, besides)
   }
 }

@@ -17,6 +17,7 @@ export function packObjects(page: Page): void {
   else addMaps(records, mapsOf(page))
   page.pack ??= new Pack()
   page.pack.takeIn(records)
+  page.packChanged = page.changed
   page.entries = undefined
   page.keys = undefined
   page.objects = 0
@@ -43,7 +44,7 @@ export function takeValue(page: Page, pack: Pack, entries: Entries, canonical: C
     const own = canonicalKey(body.key)
     if (!same(own, canonical)) continue
     pack.takeOut(row)
-    return insertValue(page, entries, own, hash, body.key, body.next())
+    return insertValue(page, entries, own, hash, body.key, body.next(), page.packChanged)
   }
   return -1
 }
@@ -55,7 +56,7 @@ export function takeField(page: Page, pack: Pack, entries: Entries, canonical: C
     if (!same(canonicalKey(body.key), canonical)) continue
     const field = body.next()
     if (!same(canonicalKey(field), canonicalField)) continue
-    const entry = new Entry(field, body.next())
+    const entry = new Entry(field, body.next(), page.packChanged)
     putField(entries, hash, body.key, entry)
     pack.takeOut(row)
     return entry
@@ -69,8 +70,8 @@ export function takeAll(page: Page, pack: Pack, entries: Entries): void {
   for (let row = 0; row < pack.count; row++) {
     if (!pack.isIn(row)) continue
     const body = bodyAt(page, pack, row)
-    if (isValue) insertValue(page, entries, canonicalKey(body.key), pack.hashAt(row), body.key, body.next())
-    else putField(entries, pageHash(body.key), body.key, new Entry(body.next(), body.next()))
+    if (isValue) insertValue(page, entries, canonicalKey(body.key), pack.hashAt(row), body.key, body.next(), page.packChanged)
+    else putField(entries, pageHash(body.key), body.key, new Entry(body.next(), body.next(), page.packChanged))
     pack.takeOut(row)
   }
 }
@@ -81,7 +82,7 @@ export function takeKey(page: Page, pack: Pack, entries: Entries, canonical: Can
     if (!pack.isIn(row)) continue
     const body = bodyAt(page, pack, row)
     if (!same(canonicalKey(body.key), canonical)) continue
-    putField(entries, hash, body.key, new Entry(body.next(), body.next()))
+    putField(entries, hash, body.key, new Entry(body.next(), body.next(), page.packChanged))
     pack.takeOut(row)
   }
 }

@@ -24,9 +24,12 @@ import { Records } from './records.ts'
 export class Entry {
   readonly key: unknown
   value: unknown
-  constructor(key: unknown, value: unknown) {
+  /** Of a field: as in `Page.changed`. */
+  stamp: number
+  constructor(key: unknown, value: unknown, stamp = 0) {
     this.key = key
     this.value = value
+    this.stamp = stamp
   }
 }
 
@@ -82,6 +85,10 @@ export class Page {
   epoch: number
   /** Differs from what the store holds. */
   dirty = true
+  /** The largest stamp of its entries: number of the last snapshot that began before one of them was touched. */
+  changed = 0
+  /** The same of those in its pack, which have no stamps of their own. */
+  packChanged = 0
   /** Values held, wherever: keys of a value table, fields of a map table. */
   count = 0
   /** Of them, how many are objects. */
@@ -132,6 +139,8 @@ export class Root {
   readonly table: TableInfo
   readonly namespace: Namespace
   readonly keyGroup: number
+  /** Number of the last snapshot that began before it. */
+  readonly epoch: number
   count = 0
   node: Page | Directory
 
@@ -139,6 +148,7 @@ export class Root {
     this.table = table
     this.namespace = namespace
     this.keyGroup = keyGroup
+    this.epoch = epoch
     this.node = new Page(this, 0, 0, epoch)
   }
 }
@@ -158,9 +168,15 @@ export function keysOf(page: Page): unknown[] {
 }
 
 /** One more object of a value page; returns where it lies. `key` is state's own copy. */
-export function insertValue(page: Page, entries: Entries, canonical: CanonicalKey, hash: number, key: unknown, value: unknown): number {
+export function insertValue(page: Page, entries: Entries, canonical: CanonicalKey, hash: number, key: unknown, value: unknown, stamp: number): number {
   if (canonical !== key && key === key && key !== 0) (page.keys ??= new Map()).set(canonical, key)
-  return entries.insert(canonical, hash, value)
+  return entries.insert(canonical, hash, value, stamp)
+}
+
+/** The key of an object of a value page as state holds it. */
+export function keyAt(page: Page, entries: Entries, position: number): unknown {
+  const canonical = entries.keyAt(position)
+  return page.keys?.get(canonical) ?? canonical
 }
 
 /** The maps among the objects of a map page, as they are now. */

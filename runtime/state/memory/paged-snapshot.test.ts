@@ -31,7 +31,7 @@ function open(kind: TableKind) {
     },
     list() {},
   }
-  return { current, pager, table, taken, begin: () => new PagedSnapshot(pager, [table], sink) }
+  return { current, pager, table, taken, begin: (since = 0) => new PagedSnapshot(pager, [table], sink, since) }
 }
 
 const written = (snapshot: PagedSnapshot) => vi.spyOn(snapshot, 'write')
@@ -146,4 +146,54 @@ test('blocks are handed on in slices too', () => {
   expect(taken.entries).toBe(keys)
   expect(taken.bytes).toBeGreaterThan(2_000_000)
   expect(most).toBeLessThan(600_000)
+})
+
+test('a snapshot of changes holds what was touched since, wherever it is by now, and passes by what was not', () => {
+  const { current, pager, table, taken, begin } = open('value')
+  const values = new PagedValueTable(table)
+  const put = (i: number) => {
+    current.set(i)
+    values.put(0, { i })
+  }
+  for (let i = 0; i < keys; i++) put(i)
+  finish(begin())
+  const since = pager.epoch
+  taken.entries = taken.pages = 0
+  for (let i = 0; i < 100; i++) put(i)
+  finish(begin(since))
+  expect(taken.entries).toBe(100)
+  expect(taken.pages).toBeLessThanOrEqual(100)
+
+  // Twice as many: pages split, and half of them hold what came and what was there.
+  taken.entries = 0
+  for (let i = keys; i < keys * 2; i++) put(i)
+  finish(begin(since))
+  expect(taken.entries).toBe(100 + keys)
+
+  // Passing by costs a step little.
+  expect(finish(begin(pager.epoch))).toBe(1)
+})
+
+test('reading a number is no change, and neither is what is changed after the snapshot began', () => {
+  const { current, pager, table, taken, begin } = open('value')
+  const values = new PagedValueTable(table)
+  for (let i = 0; i < 1000; i++) {
+    current.set(i)
+    values.put(0, i)
+  }
+  finish(begin())
+  taken.entries = 0
+  for (let i = 0; i < 1000; i++) {
+    current.set(i)
+    values.get(0)
+  }
+  current.set(1)
+  values.put(0, -1)
+  const snapshot = begin(pager.epoch)
+  for (let i = 0; i < 10; i++) {
+    current.set(i)
+    values.put(0, -2)
+  }
+  finish(snapshot)
+  expect(taken.entries).toBe(1)
 })

@@ -3,6 +3,9 @@
  * early because somebody was about to change too much of them (`Pager.copy`). Sections are gathered per (state, key group)
  * until they make a block worth its frame.
  *
+ * A snapshot of what has changed since an earlier one holds of each page the entries with stamps from then on, and before
+ * all of them says what was removed.
+ *
  * Nothing is looked up at the barrier, where all records wait, however many pages, windows and sessions there are. What has
  * been split or dropped since was written then; what is new says so by its epoch.
  */
@@ -10,8 +13,9 @@ import { assert } from '../../core/assert.ts'
 import type { SnapshotRun, SnapshotSink } from '../../operators/keyed-state.ts'
 import { pagesOf } from './page.ts'
 import type { Page, TableInfo } from './page.ts'
+import type { Removed } from './removals.ts'
 import type { Pager } from './pager.ts'
-import { joinBlock } from './section.ts'
+import { encodeGone, encodeRemoved, joinBlock } from './section.ts'
 import type { Table } from './table.ts'
 
 /** A block is handed on when it is this large. */
@@ -20,6 +24,8 @@ const blockBytes = 64 * 1024
 const waitingBytes = 4 * 1024 * 1024
 /** What a page costs besides its entries, in entries; and so many bytes of a block when it is handed on. */
 const pageCost = 4
+/** What a page costs that a snapshot of changes only passes by. */
+const costOfUnchanged = 0.2
 /** What is packed is only copied: so many entries cost what one costs that has to be encoded. */
 const packedPerObject = 8
 const bytesPerEntry = 256
@@ -31,18 +37,23 @@ export class PagedSnapshot implements SnapshotRun {
   /** Blocks that wait for more, by table and key group. */
   readonly #blocks = new Map<TableInfo, (Block | undefined)[]>()
   #waiting = 0
+  /** What has still to be said of what was removed; undefined: nothing. */
+  #removed: Iterator<RemovedPart> | undefined
   /** All pages are written; what is left are these blocks. */
   #last: Block[] | undefined
   #done = false
 
-  constructor(pager: Pager, tables: readonly Table[], sink: SnapshotSink) {
+  /** `since`: the number of the snapshot that it goes on from, 0 for everything. */
+  constructor(pager: Pager, tables: readonly Table[], sink: SnapshotSink, since = 0) {
     this.#pager = pager
     this.#sink = sink
-    pager.startSnapshot(this)
+    pager.startSnapshot(this, since)
+    this.#removed = since === 0 ? undefined : removedParts(pager.removals?.between(since, pager.epoch) ?? [])
     this.#pages = pagesBefore(tables, pager.epoch)
   }
 
   step(budget: number): boolean {
+    budget -= this.#writeRemoved(budget)
     while (this.#last === undefined && !this.#done) {
       if (budget <= 0) return false
       const next = this.#pages.next()
@@ -51,7 +62,7 @@ export class PagedSnapshot implements SnapshotRun {
         this.#last = [...this.#blocks.values()].flatMap(blocks => blocks.filter(block => block !== undefined))
         break
       }
-      budget -= costOf(next.value)
+      budget -= this.#pager.isUnchanged(next.value) ? costOfUnchanged : costOf(next.value)
       this.#pager.copy(next.value)
     }
     while (!this.#done) {
@@ -71,8 +82,27 @@ export class PagedSnapshot implements SnapshotRun {
   }
 
   write(page: Page, section: Uint8Array): void {
-    const { table, keyGroup } = page.root
     assert(this.#last === undefined, 'a page is written after the last')
+    // Whoever reads it removes first.
+    this.#writeRemoved(Infinity)
+    this.#add(page.root.table, page.root.keyGroup, section)
+  }
+
+  /** What that cost: about `budget` at most. */
+  #writeRemoved(budget: number): number {
+    let cost = 0
+    while (this.#removed !== undefined && cost < budget) {
+      const next = this.#removed.next()
+      if (next.done === true) this.#removed = undefined
+      else {
+        this.#add(next.value.table, next.value.keyGroup, next.value.section)
+        cost += pageCost + next.value.entries
+      }
+    }
+    return cost
+  }
+
+  #add(table: TableInfo, keyGroup: number, section: Uint8Array): void {
     let blocks = this.#blocks.get(table)
     if (blocks === undefined) this.#blocks.set(table, (blocks = []))
     const block = (blocks[keyGroup] ??= { table, keyGroup, sections: [], bytes: 0 })
@@ -105,6 +135,21 @@ interface Block {
   readonly keyGroup: number
   readonly sections: Uint8Array[]
   bytes: number
+}
+
+/** A section of what was removed. */
+interface RemovedPart {
+  readonly table: TableInfo
+  readonly keyGroup: number
+  readonly entries: number
+  readonly section: Uint8Array
+}
+
+function* removedParts(removed: readonly Removed[]): Iterator<RemovedPart> {
+  for (const { roots, entries } of removed) {
+    for (const { table, namespace, keyGroup } of roots) yield { table, keyGroup, entries: 1, section: encodeGone(namespace) }
+    for (const [root, of] of entries) yield { table: root.table, keyGroup: root.keyGroup, entries: of.keys.length, section: encodeRemoved(root, of) }
+  }
 }
 
 /**

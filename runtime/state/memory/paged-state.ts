@@ -5,7 +5,7 @@
 import { FlinkError } from '../../core/errors.ts'
 import { assert } from '../../core/assert.ts'
 import type { KeyGroupRange } from '../../core/key-group.ts'
-import type { KeyedBlock, KeyedStateBackend, KeyedStateStats, MapTable, SnapshotRun, SnapshotSink, ValueTable } from '../../operators/keyed-state.ts'
+import type { KeyedBlock, KeyedStateBackend, KeyedStateStats, MapTable, SnapshotOrder, SnapshotRun, SnapshotSink, ValueTable } from '../../operators/keyed-state.ts'
 import { CurrentKey } from './current-key.ts'
 import { PagedMapTable } from './map-table.ts'
 import { TableInfo } from './page.ts'
@@ -13,8 +13,9 @@ import type { TableKind } from './page.ts'
 import type { PageStore } from './page-store.ts'
 import { PagedSnapshot } from './paged-snapshot.ts'
 import { Pager } from './pager.ts'
-import { decodeMaps, decodeValues, readBlock } from './section.ts'
+import { decodeMaps, decodeRemoved, decodeValues, meaningOf, readBlock } from './section.ts'
 import type { Section } from './section.ts'
+import { SnapshotChains } from './snapshot-chains.ts'
 import { Table } from './table.ts'
 import { PagedValueTable } from './value-table.ts'
 
@@ -26,6 +27,8 @@ export interface PagedStateOptions {
   readonly store: PageStore | undefined
   /** ms, any origin. */
   readonly clock: () => number
+  /** Snapshots of changes wherever they are possible, and not where they save something: for tests. */
+  readonly alwaysChanges?: boolean
 }
 
 type OpenTable = { readonly kind: 'value'; readonly table: Table; readonly values: PagedValueTable } | { readonly kind: 'map'; readonly table: Table; readonly maps: PagedMapTable }
@@ -37,6 +40,7 @@ export class PagedState implements KeyedStateBackend {
   readonly #current: CurrentKey
   readonly #pager: Pager
   readonly #tables = new Map<string, OpenTable>()
+  readonly #chains: SnapshotChains
   #closed = false
 
   constructor(options: PagedStateOptions) {
@@ -45,6 +49,7 @@ export class PagedState implements KeyedStateBackend {
     this.#store = options.store
     this.#current = new CurrentKey(options.keyGroups, options.maxParallelism)
     this.#pager = new Pager({ current: this.#current, limit: options.memoryLimit, store: options.store, clock: options.clock })
+    this.#chains = new SnapshotChains(this.#pager, options.alwaysChanges ?? false)
   }
 
   setCurrentKey(key: unknown, hash?: number): void {
@@ -68,17 +73,26 @@ export class PagedState implements KeyedStateBackend {
     return this.#mapTable(name)
   }
 
-  startSnapshot(sink: SnapshotSink): SnapshotRun {
-    return new PagedSnapshot(this.#pager, [...this.#tables.values()].map(open => open.table), sink)
+  startSnapshot(sink: SnapshotSink, order?: SnapshotOrder): SnapshotRun {
+    const { since, epoch, written } = this.#chains.next(order)
+    const counted: SnapshotSink = {
+      keyed(state, keyGroup, bytes) {
+        written(bytes.length)
+        sink.keyed(state, keyGroup, bytes)
+      },
+      list: (state, items) => sink.list(state, items),
+    }
+    const run = new PagedSnapshot(this.#pager, [...this.#tables.values()].map(open => open.table), counted, epoch)
+    return { since, step: budget => run.step(budget), abort: () => run.abort() }
   }
 
   restore(blocks: Iterable<KeyedBlock>): void {
-    for (const { state, keyGroup, bytes } of blocks) {
+    for (const { state, keyGroup, bytes, isChange = false } of blocks) {
       if (keyGroup < this.keyGroups.start || keyGroup > this.keyGroups.end) continue
       const { kind, sections } = readBlock(bytes, state)
       for (const section of sections) {
-        if (kind === 'value') restoreValues(this.#valueTable(state), keyGroup, section)
-        else restoreMaps(this.#mapTable(state), keyGroup, section)
+        if (kind === 'value') restoreValues(this.#valueTable(state), keyGroup, section, isChange)
+        else restoreMaps(this.#mapTable(state), keyGroup, section, isChange)
         this.#pager.makeRoom()
       }
     }
@@ -122,14 +136,35 @@ export class PagedState implements KeyedStateBackend {
   }
 }
 
-function restoreValues(table: PagedValueTable, keyGroup: number, section: Section): void {
-  const { keys, values } = decodeValues(section)
-  for (let i = 0; i < keys.length; i++) table.restore(section.namespace, keyGroup, keys[i], values[i])
+function restoreValues(table: PagedValueTable, keyGroup: number, section: Section, isChange: boolean): void {
+  const { namespace } = section
+  switch (meaningOf(section)) {
+    case 'gone':
+      return table.restoreGone(namespace, keyGroup)
+    case 'removed':
+      for (const key of decodeRemoved('value', section).keys) table.restoreRemoval(namespace, keyGroup, key)
+      return
+    default: {
+      const { keys, values } = decodeValues(section)
+      for (let i = 0; i < keys.length; i++) table.restore(namespace, keyGroup, keys[i], values[i], isChange)
+    }
+  }
 }
 
-function restoreMaps(table: PagedMapTable, keyGroup: number, section: Section): void {
-  for (const { key, fields, values } of decodeMaps(section)) {
-    for (let i = 0; i < fields.length; i++) table.restore(section.namespace, keyGroup, key, fields[i], values[i])
+function restoreMaps(table: PagedMapTable, keyGroup: number, section: Section, isChange: boolean): void {
+  const { namespace } = section
+  switch (meaningOf(section)) {
+    case 'gone':
+      return table.restoreGone(namespace, keyGroup)
+    case 'removed': {
+      const { keys, fields } = decodeRemoved('map', section)
+      keys.forEach((key, i) => table.restoreRemoval(namespace, keyGroup, key, fields[i]))
+      return
+    }
+    default:
+      for (const { key, fields, values } of decodeMaps(section)) {
+        for (let i = 0; i < fields.length; i++) table.restore(namespace, keyGroup, key, fields[i], values[i], isChange)
+      }
   }
 }
 

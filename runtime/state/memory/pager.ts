@@ -10,10 +10,11 @@
  * While the store has too much to write, changed pages wait; if memory runs away meanwhile, they are written before the call
  * returns: the slot goes no faster than its disk.
  *
- * While a snapshot runs and has not written the page yet (`awaited`), an entry is kept as it is before it is changed or handed
- * out (copy on access), so that a snapshot is of one instant although `get` hands out live objects. What the snapshot still
- * awaits is written when it is loaded, and before it is split, dropped, iterated over as objects or moved to the store, and
- * when much of it is kept, or something of it and it is packed.
+ * Every object has a stamp: the number of the snapshot that began last before it was touched (changed, or handed out as an
+ * object that may be changed). It says what a snapshot of changes has to hold. And while a snapshot runs and has not written
+ * the page yet, an entry that has not its number is kept as it is before it is touched (copy on access), so that a snapshot
+ * is of one instant although `get` hands out live objects. What the snapshot still awaits is written when it is loaded, and
+ * before it is split, dropped, packed or moved to the store, and when much of it is kept.
  */
 import { assert } from '../../core/assert.ts'
 import { FlinkError } from '../../core/errors.ts'
@@ -23,9 +24,10 @@ import { Entries } from './entries.ts'
 import { Kept } from './kept.ts'
 import { Pack } from './pack.ts'
 import { packObjects, takeAll, takeField, takeKey, takeValue } from './packing.ts'
-import { largestPage, mapOverhead } from './page.ts'
-import type { Entry, Page } from './page.ts'
+import { keyAt, largestPage, mapOverhead } from './page.ts'
+import type { Entry, Page, Root } from './page.ts'
 import type { PageStore } from './page-store.ts'
+import type { Removals } from './removals.ts'
 import { encodeSection } from './section.ts'
 import { splitPage } from './split.ts'
 
@@ -79,13 +81,20 @@ export class Pager {
   epoch = 0
   /** The same while it runs, else 0. */
   #running = 0
+  /** It holds what has this stamp or a larger one. */
+  #since = 0
   /** Entries of pages that it awaits. */
   readonly #kept = new Map<Page, Kept>()
+  /** undefined: no snapshot of changes will be asked for. */
+  removals: Removals | undefined
+  /** Entries that were touched, each once between two snapshots. */
+  touched = 0
   /** Of all objects and of all packs. */
   #objectBytes = 0
   #packBytes = 0
   /** In memory. */
   entries = 0
+  #entriesInStore = 0
   /** Pages that left memory, and that came back. */
   evictions = 0
   loads = 0
@@ -99,6 +108,11 @@ export class Pager {
 
   get bytes(): number {
     return this.#objectBytes + this.#packBytes
+  }
+
+  /** In memory and in the store. */
+  get allEntries(): number {
+    return this.entries + this.#entriesInStore
   }
 
   get bytesInStore(): number {
@@ -164,26 +178,42 @@ export class Pager {
     page.pack = pack
   }
 
-  /** The running snapshot has still to write the page: what is changed or handed out must be kept before. */
-  awaited(page: Page): boolean {
+  /** Where an entry of a value page lies, which is open: before it is changed, removed or handed out as an object. */
+  touchValue(page: Page, entries: Entries, position: number): void {
+    const { epoch } = this
+    const stamp = entries.stampAt(position)
+    if (stamp === epoch) return
+    entries.setStamp(position, epoch)
+    this.#touches(page)
+    if (!this.#mustKeep(page, stamp)) return
+    const kept = this.#keptOf(page)
+    kept.add(keyAt(page, entries, position), page.root.table.copy(entries.valueAt(position)))
+    this.#boundKept(page, kept)
+  }
+
+  /** The same of a field of a map page; `owner` has the key as state holds it. */
+  touchField(page: Page, owner: Entry, field: Entry): void {
+    const { stamp } = field
+    if (stamp === this.epoch) return
+    field.stamp = this.epoch
+    this.#touches(page)
+    if (!this.#mustKeep(page, stamp)) return
+    const kept = this.#keptOf(page)
+    kept.addField(owner.key, field.key, page.root.table.copy(field.value))
+    this.#boundKept(page, kept)
+  }
+
+  #touches(page: Page): void {
+    page.changed = this.epoch
+    this.touched++
+  }
+
+  #mustKeep(page: Page, stamp: number): boolean {
+    return this.#awaited(page) && stamp >= this.#since
+  }
+
+  #awaited(page: Page): boolean {
     return page.epoch < this.#running
-  }
-
-  /** Keeps a value of an awaited page of a value table; undefined: there is none. */
-  keepValue(page: Page, canonical: CanonicalKey, hash: number, value: unknown): void {
-    const kept = this.#keptOf(page)
-    if (kept.has(canonical, hash)) return
-    const key = page.keys?.get(canonical) ?? canonical
-    kept.set(canonical, hash, key, page.root.table.copy(value))
-    this.#boundKept(page, kept)
-  }
-
-  /** Keeps a field of an awaited page of a map table. `owner` has the key as state holds it. */
-  keepField(page: Page, canonical: CanonicalKey, owner: Entry, canonicalField: CanonicalKey, field: Entry | undefined): void {
-    const kept = this.#keptOf(page)
-    if (kept.hasField(canonical, canonicalField)) return
-    kept.setField(canonical, owner.key, canonicalField, field?.key, page.root.table.copy(field?.value))
-    this.#boundKept(page, kept)
   }
 
   #keptOf(page: Page): Kept {
@@ -196,6 +226,20 @@ export class Pager {
     if (kept.size > page.count / entriesPerKept + fewKept) this.copy(page)
   }
 
+  /** A new entry stands in `page`. */
+  added(page: Page): void {
+    this.#touches(page)
+    this.entries++
+  }
+
+  /** An entry is about to be removed. */
+  removed(root: Root, key: unknown, field?: unknown): void {
+    const { removals, epoch } = this
+    if (removals === undefined) return
+    removals.entry(epoch, root, key, field)
+    removals.bound(epoch, this.allEntries)
+  }
+
   /** A new page came into being. */
   adopt(page: Page): void {
     this.#arrive(page)
@@ -206,6 +250,7 @@ export class Pager {
   drop(page: Page): void {
     this.copy(page)
     if (inMemory(page)) this.#leave(page)
+    else this.#entriesInStore -= page.count
     if (page.stored > 0) this.#store?.remove(page)
     page.dropped = true
   }
@@ -215,10 +260,12 @@ export class Pager {
     this.#objectBytes += by
   }
 
-  startSnapshot(target: CopyTarget): void {
+  /** `since`: the number of the snapshot that it goes on from, 0 for all there is. */
+  startSnapshot(target: CopyTarget, since: number): void {
     assert(this.#snapshot === undefined, 'a snapshot begins while another is under way')
     this.#snapshot = target
     this.#running = ++this.epoch
+    this.#since = since
     this.#current.serial++
   }
 
@@ -228,14 +275,21 @@ export class Pager {
     this.#running = 0
   }
 
+  /** The running snapshot has nothing to write of it. */
+  isUnchanged(page: Page): boolean {
+    return page.changed < this.#since
+  }
+
   /** Writes the page to the running snapshot, if that has still to be done. */
   copy(page: Page): void {
-    if (this.awaited(page)) this.#write(page, inMemory(page) ? page.pack : this.#read(page))
+    if (!this.#awaited(page)) return
+    if (this.isUnchanged(page)) page.epoch = this.#running
+    else this.#write(page, inMemory(page) ? page.pack : page.packChanged >= this.#since ? this.#read(page) : undefined)
   }
 
   #write(page: Page, pack: Pack | undefined): void {
     page.epoch = this.#running
-    const section = encodeSection(page, pack, this.#kept.get(page))
+    const section = encodeSection(page, pack, this.#kept.get(page), { since: this.#since, until: this.#running })
     this.#kept.delete(page)
     if (section !== undefined) this.#snapshot?.write(page, section)
   }
@@ -317,7 +371,8 @@ export class Pager {
   }
 
   #pack(page: Page): void {
-    if (this.#kept.has(page)) this.copy(page)
+    // Its objects' stamps go.
+    this.copy(page)
     this.#leave(page)
     packObjects(page)
     this.#arrive(page)
@@ -335,6 +390,7 @@ export class Pager {
     page.dirty = false
     this.copy(page)
     this.#leave(page)
+    this.#entriesInStore += page.count
     page.pack = undefined
     this.evictions++
     return true
@@ -345,6 +401,7 @@ export class Pager {
     page.dirty = false
     this.loads++
     this.copy(page)
+    this.#entriesInStore -= page.count
     this.adopt(page)
   }
 

@@ -11,6 +11,11 @@
  *            plain (1)       values: value([key, value, key, value, ...])
  *                            maps:   value([key, [field, value, ...], ...])
  *            packed (2)      record... (`pack.ts`), only in a block of version 2
+ *            removed (3)     values: value([key, ...])
+ *                            maps:   value([[key, ...], [field, ...]]), as many of both
+ *            gone (4)        nothing: all of (namespace, key group) was removed
+ *
+ * The last two are in snapshots of what has changed since an earlier one, before all that came or changed.
  *
  * Numbers are little endian; `entries` is the codec's entry encoding, `value` that of one value. Columns cost about 10 us
  * whatever is in them, so a page of a few entries is written plainly.
@@ -21,12 +26,13 @@ import { crc32 } from '../checksum.ts'
 import { SharedShapes } from '../../codec/shared-shapes.ts'
 import { decodeEntries, decodeValue, encodeEntries, encodeValue } from '../../codec/value-codec.ts'
 import type { Kept } from './kept.ts'
-import { keysOf, mapsOf } from './page.ts'
-import type { Entry, Fields, Page, Root, TableInfo, TableKind } from './page.ts'
+import { Entry, keysOf, mapsOf } from './page.ts'
+import type { Fields, Page, Root, TableInfo, TableKind } from './page.ts'
 import type { Pack } from './pack.ts'
 import { addMaps, addValues } from './packing.ts'
 import { bodiesIn } from './records.ts'
 import type { Records } from './records.ts'
+import type { RemovedEntries } from './removals.ts'
 
 const blockVersion = 1
 const blockVersionWithNames = 2
@@ -34,6 +40,8 @@ const sectionHeader = 24
 const columns = 0
 const plain = 1
 const packed = 2
+const removed = 3
+const gone = 4
 /** Up to so many entries a section is plain. */
 const fewEntries = 16
 const kindCodes = { value: 0, map: 1 } as const
@@ -48,18 +56,64 @@ export interface Section {
   readonly shapes: SharedShapes
 }
 
-/** A page, of which `pack` is what is not among its objects: its own or one that was read from the store. `kept`: as it was before that was touched. undefined: it is or was empty. */
-export function encodeSection(page: Page, pack: Pack | undefined, kept: Kept | undefined): Uint8Array | undefined {
+/** Which stamps the entries have that a snapshot holds: from `since` on, before `until`. */
+export interface Stamps {
+  readonly since: number
+  readonly until: number
+}
+
+/**
+ * What a snapshot holds of a page, of which `pack` is what is not among its objects: its own or one that was read from the
+ * store. `kept`: entries as they were before they were touched. undefined: nothing.
+ */
+export function encodeSection(page: Page, pack: Pack | undefined, kept: Kept | undefined, stamps: Stamps): Uint8Array | undefined {
+  if (page.packChanged < stamps.since) pack = undefined
   if (page.root.table.kind === 'value') {
-    const { keys, values } = kept?.valuesOf(page) ?? { keys: keysOf(page), values: page.entries?.values() ?? [] }
+    const { keys, values } = valuesWith(page, stamps)
+    if (kept !== undefined) {
+      keys.push(...kept.keys)
+      values.push(...kept.values)
+    }
     if (pack !== undefined) return packedSection(page.root, pack, records => addValues(records, keys, values))
     return keys.length === 0 ? undefined : valueSection(page.root, keys, values)
   }
-  const maps = kept?.mapsOf(page) ?? mapsOf(page)
+  const maps = mapsWith(page, stamps)
+  if (kept !== undefined) maps.push(...kept.maps())
   if (pack !== undefined) return packedSection(page.root, pack, records => addMaps(records, maps))
   let count = 0
   for (const { value } of maps) count += (value as Fields).size
   return count === 0 ? undefined : mapSection(page.root, count, maps)
+}
+
+function valuesWith(page: Page, { since, until }: Stamps): { readonly keys: unknown[]; readonly values: unknown[] } {
+  const keys = keysOf(page)
+  const values = page.entries?.values() ?? []
+  if (since === 0 && page.changed < until) return { keys, values }
+  const stamps = page.entries?.stamps() ?? []
+  const held = (_: unknown, i: number) => (stamps[i] as number) >= since && (stamps[i] as number) < until
+  return { keys: keys.filter(held), values: values.filter(held) }
+}
+
+function mapsWith(page: Page, { since, until }: Stamps): Entry[] {
+  const maps = mapsOf(page)
+  if (since === 0 && page.changed < until) return maps
+  const held: Entry[] = []
+  for (const { key, value } of maps) {
+    const fields: Fields = new Map()
+    for (const [name, field] of value as Fields) if (field.stamp >= since && field.stamp < until) fields.set(name, field)
+    if (fields.size > 0) held.push(new Entry(key, fields))
+  }
+  return held
+}
+
+/** What was removed of one root. */
+export function encodeRemoved({ namespace, table }: Root, { keys, fields }: RemovedEntries): Uint8Array {
+  const body = encodeValue(table.kind === 'value' ? keys : [keys, fields], `state "${table.name}"`)
+  return section(namespace, keys.length, removed, [body])
+}
+
+export function encodeGone(namespace: Namespace): Uint8Array {
+  return section(namespace, 0, gone, [])
 }
 
 /** What is in the pack, with the objects. */
@@ -135,6 +189,19 @@ function finish(bytes: Uint8Array<ArrayBuffer>, namespace: Namespace, count: num
   return bytes
 }
 
+/** What a section says: that entries are as they are in it, or are gone. */
+export function meaningOf({ encoding }: Section): 'entries' | 'removed' | 'gone' {
+  return encoding === removed ? 'removed' : encoding === gone ? 'gone' : 'entries'
+}
+
+/** Of a section of removed entries: the keys, and in a map section the field of each. */
+export function decodeRemoved(kind: TableKind, { body }: Section): RemovedEntries {
+  const value = decodeValue(body)
+  if (kind === 'value') return { keys: value as unknown[], fields: [] }
+  const [keys, fields] = value as [unknown[], unknown[]]
+  return { keys, fields }
+}
+
 /** The keys and values of a value section. */
 export function decodeValues({ encoding, body, shapes }: Section): { readonly keys: readonly unknown[]; readonly values: readonly unknown[] } {
   if (encoding === packed) {
@@ -188,7 +255,7 @@ function readSection(bytes: Uint8Array, at: number, where: string, shapes: Share
   const body = bytes.subarray(at + sectionHeader, next)
   if (crc32(body) !== view.getUint32(at + 16, true)) throw damaged(where, 'the checksum of a section does not match')
   const encoding = view.getUint32(at + 20, true)
-  if (encoding !== columns && encoding !== plain && encoding !== packed) throw damaged(where, `a section has unknown encoding ${encoding}`)
+  if (encoding > gone) throw damaged(where, `a section has unknown encoding ${encoding}`)
   return { section: { namespace: view.getFloat64(at, true), count: view.getUint32(at + 8, true), encoding, body, shapes }, next }
 }
 

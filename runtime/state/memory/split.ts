@@ -44,10 +44,11 @@ export function splitPage(page: Page, owner: PageOwner): void {
     const canonical = entries.keys()
     const keys = keysOf(page)
     const values = entries.values()
+    const stamps = entries.stamps()
     for (; at < keys.length; at++) {
       const hash = hashes[at] as number
       const half = sideOf(hash)
-      insertValue(half, half.entries ?? entries, canonical[at] as CanonicalKey, hash, keys[at], values[at])
+      insertValue(half, half.entries ?? entries, canonical[at] as CanonicalKey, hash, keys[at], values[at], stamps[at] as number)
       half.count++
       half.objects++
     }
@@ -60,6 +61,8 @@ export function splitPage(page: Page, owner: PageOwner): void {
   }
   low.bytes = page.objects === 0 ? 0 : Math.round((page.bytes * low.objects) / page.objects)
   high.bytes = page.bytes - low.bytes
+  low.changed = high.changed = page.changed
+  low.packChanged = high.packChanged = page.packChanged
   low.hits = low.seen = high.hits = high.seen = page.hits
   replaceWithHalves(page, low, high)
   owner.drop(page)

@@ -14,7 +14,7 @@ import { splitPage } from './split.ts'
 /** Puts between two samples of a value's size. */
 const sampleEvery = 128
 /** Heap bytes of an entry besides its key and value: its slots in a page, its share of the page, in a map an object. */
-const entryOverhead = { value: 48, map: 90 } as const
+const entryOverhead = { value: 60, map: 98 } as const
 
 export class Table {
   readonly info: TableInfo
@@ -78,7 +78,7 @@ export class Table {
     this.#slices.delete(namespace)
     this.#lastSlice = undefined
     this.#lastNamespace = undefined
-    for (const root of slice.roots()) for (const page of pagesOf(root)) this.pager.drop(page)
+    for (const root of slice.roots()) this.#drop(root)
     this.current.serial++
   }
 
@@ -88,7 +88,7 @@ export class Table {
     page.objects++
     page.root.count++
     page.dirty = true
-    this.pager.entries++
+    this.pager.added(page)
     if (--this.#untilSample <= 0) this.#learn(page, key, value)
     this.pager.changeBytes(page, this.info.entryBytes + besides)
     if (page.count > page.splitAbove) splitPage(page, this.pager)
@@ -115,6 +115,12 @@ export class Table {
     if (root.count === 0) this.#dropRoot(root)
   }
 
+  /** Of one key group, if there is anything. */
+  dropRoot(namespace: Namespace, keyGroup: number): void {
+    const root = this.root(namespace, keyGroup)
+    if (root !== undefined) this.#dropRoot(root)
+  }
+
   #learn(page: Page, key: unknown, value: unknown): number {
     const bytes = entryOverhead[this.info.kind] + heapBytesOf(key) + heapBytesOf(value)
     // A large value costs a longer look; it is taken more seldom.
@@ -125,7 +131,7 @@ export class Table {
   }
 
   #dropRoot(root: Root): void {
-    for (const page of pagesOf(root)) this.pager.drop(page)
+    this.#drop(root)
     const slice = this.#slices.get(root.namespace) as Slice
     if (slice.remove(root.keyGroup - this.#keyGroups.start) === 0) {
       this.#slices.delete(root.namespace)
@@ -133,6 +139,11 @@ export class Table {
       this.#lastNamespace = undefined
     }
     this.current.serial++
+  }
+
+  #drop(root: Root): void {
+    for (const page of pagesOf(root)) this.pager.drop(page)
+    this.pager.removals?.root(this.pager.epoch, root)
   }
 
   #slice(namespace: Namespace): Slice | undefined {

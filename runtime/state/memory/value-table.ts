@@ -4,8 +4,9 @@ import type { CanonicalKey } from '../../core/key-group.ts'
 import { canonicalKey } from '../../core/key-group.ts'
 import { pageHash } from './current-key.ts'
 import { ownedKey } from './owned-key.ts'
-import { insertValue, keysOf, pageOf, pagesOf } from './page.ts'
+import { insertValue, keyAt, keysOf, pageOf, pagesOf } from './page.ts'
 import type { Page } from './page.ts'
+import type { Entries } from './entries.ts'
 import { packedValues } from './packing.ts'
 import type { Table } from './table.ts'
 
@@ -31,16 +32,19 @@ export class PagedValueTable implements ValueTable {
   put(namespace: Namespace, value: unknown): void {
     if (value === undefined) return this.remove(namespace)
     this.#find(namespace)
-    const { canonical, hash, keyGroup, key } = this.#table.current
+    const { current, pager } = this.#table
+    const { canonical, hash, keyGroup, key } = current
     const page = this.#page
     if (this.#value === undefined || page === undefined) {
       this.#insert(namespace, keyGroup, key, canonical, hash, value)
       this.#serial = 0
       return
     }
+    const entries = page.entries as Entries
+    pager.touchValue(page, entries, this.#position)
     // An accumulator that was changed in place is the object that is held.
     if (value !== this.#value) {
-      page.entries?.setAt(this.#position, value)
+      entries.setAt(this.#position, value)
       this.#value = value
     }
     this.#table.changed(page, key, value)
@@ -50,10 +54,16 @@ export class PagedValueTable implements ValueTable {
     this.#find(namespace)
     const page = this.#page
     if (this.#value === undefined || page === undefined) return
-    const { canonical } = this.#table.current
-    page.entries?.removeAt(this.#position)
-    page.keys?.delete(canonical)
+    this.#removeAt(page, page.entries as Entries, this.#position)
     this.#serial = 0
+  }
+
+  #removeAt(page: Page, entries: Entries, position: number): void {
+    const { pager } = this.#table
+    pager.touchValue(page, entries, position)
+    pager.removed(page.root, keyAt(page, entries, position))
+    page.keys?.delete(entries.keyAt(position))
+    entries.removeAt(position)
     this.#table.removed(page)
   }
 
@@ -83,9 +93,35 @@ export class PagedValueTable implements ValueTable {
     return this.#table.namespaces()
   }
 
-  /** An entry of a snapshot. */
-  restore(namespace: Namespace, keyGroup: number, key: unknown, value: unknown): void {
-    this.#insert(namespace, keyGroup, key, canonicalKey(key), pageHash(key), value)
+  /** An entry of a snapshot. `replace`: an older one may be there. */
+  restore(namespace: Namespace, keyGroup: number, key: unknown, value: unknown, replace: boolean): void {
+    const canonical = canonicalKey(key)
+    const hash = pageHash(key)
+    const held = replace ? this.#locate(namespace, keyGroup, canonical, hash) : undefined
+    if (held === undefined) return this.#insert(namespace, keyGroup, key, canonical, hash, value)
+    held.entries.setAt(held.position, value)
+    this.#table.changed(held.page, key, value)
+  }
+
+  /** Everything of a key group that a later snapshot says is gone. */
+  restoreGone(namespace: Namespace, keyGroup: number): void {
+    this.#table.dropRoot(namespace, keyGroup)
+  }
+
+  /** An entry that a later snapshot says is gone. */
+  restoreRemoval(namespace: Namespace, keyGroup: number, key: unknown): void {
+    const held = this.#locate(namespace, keyGroup, canonicalKey(key), pageHash(key))
+    if (held !== undefined) this.#removeAt(held.page, held.entries, held.position)
+  }
+
+  #locate(namespace: Namespace, keyGroup: number, canonical: CanonicalKey, hash: number): { readonly page: Page; readonly entries: Entries; readonly position: number } | undefined {
+    const root = this.#table.root(namespace, keyGroup)
+    if (root === undefined) return undefined
+    const page = pageOf(root, hash)
+    const entries = this.#table.pager.open(page)
+    let position = entries.find(canonical, hash)
+    if (position < 0) position = this.#table.pager.takeValue(page, canonical, hash)
+    return position < 0 ? undefined : { page, entries, position }
   }
 
   #find(namespace: Namespace): void {
@@ -106,7 +142,7 @@ export class PagedValueTable implements ValueTable {
     this.#page = page
     this.#position = position
     this.#value = position < 0 ? undefined : entries.valueAt(position)
-    if (position >= 0 && pager.awaited(page)) pager.keepValue(page, current.canonical, current.hash, this.#value)
+    if (typeof this.#value === 'object') pager.touchValue(page, entries, position)
   }
 
   #insert(namespace: Namespace, keyGroup: number, key: unknown, canonical: CanonicalKey, hash: number, value: unknown): void {
@@ -114,9 +150,8 @@ export class PagedValueTable implements ValueTable {
     const page = pageOf(root, hash)
     const { pager } = this.#table
     const entries = pager.open(page)
-    if (pager.awaited(page)) pager.keepValue(page, canonical, hash, undefined)
     const owned = ownedKey(key)
-    insertValue(page, entries, typeof owned === 'string' ? canonicalKey(owned) : canonical, hash, owned, value)
+    insertValue(page, entries, typeof owned === 'string' ? canonicalKey(owned) : canonical, hash, owned, value, pager.epoch)
     this.#table.inserted(page, owned, value)
   }
 }

@@ -9,10 +9,14 @@ import { manifestName } from './manifest.ts'
 /** Removes one checkpoint or savepoint directory. A directory that is not there is a snapshot that is disposed already. */
 export function disposeSnapshot(files: FileSystem, directory: string): void {
   if (files.stat(directory) === undefined) return
-  const manifest = `${directory}/${manifestName}`
-  if (files.stat(manifest) !== undefined) {
-    files.remove(manifest)
-    files.syncDirectory(directory)
-  }
+  removeManifest(files, directory)
   removeTree(files, directory)
+}
+
+/** What is left is no snapshot any more. */
+export function removeManifest(files: FileSystem, directory: string): void {
+  const manifest = `${directory}/${manifestName}`
+  if (files.stat(manifest) === undefined) return
+  files.remove(manifest)
+  files.syncDirectory(directory)
 }

@@ -1,4 +1,4 @@
-/** What a manifest says, and the strict reader of its lines: every field is checked, and a name must stay inside the directory. */
+/** What a manifest says, and the strict reader of its lines: every field is checked, and a name must stay inside the directory, or in that of a checkpoint beside it. */
 import { FlinkError } from '../../core/errors.ts'
 import type { SourcePosition } from '../../core/errors.ts'
 import { corrupt } from './snapshot-file.ts'
@@ -45,9 +45,16 @@ export interface ManifestState {
   readonly kind: 'keyed' | 'list'
 }
 
+export interface ManifestFile {
+  /** Relative to the manifest's directory: in it, or `../NAME/...` in that of an earlier checkpoint beside it. */
+  readonly name: string
+  readonly bytes: number
+  readonly sha256: string
+}
+
 export type ManifestSubtask =
-  /** `name` is relative to the manifest's directory. Operators of one chain share a file. */
-  | { readonly kind: 'file'; readonly name: string; readonly bytes: number; readonly sha256: string }
+  /** Operators of one chain share a file. `earlier`: files of other snapshots that it goes on from, the earliest first. */
+  | ({ readonly kind: 'file'; readonly earlier?: readonly ManifestFile[] } & ManifestFile)
   /** Took part without having state. */
   | { readonly kind: 'empty' }
   /** Had reached its end and left nothing. */
@@ -111,9 +118,21 @@ function subtaskOf(value: unknown): ManifestSubtask {
   const fields = object(value, 'a subtask')
   const kind = oneOf(fields, 'kind', ['file', 'empty', 'finished'] as const)
   if (kind !== 'file') return { kind }
+  const earlier = fields['earlier'] === undefined ? [] : array(fields, 'earlier').map(each => fileOf(object(each, 'an earlier file'), besideName))
+  return { kind, ...fileOf(fields, insideName), ...(earlier.length > 0 && { earlier }) }
+}
+
+function fileOf(fields: Fields, nameOf: (name: string) => string): ManifestFile {
   const sha256 = text(fields, 'sha256')
   if (!hex64.test(sha256)) throw corrupt(file, `${JSON.stringify(sha256)} is not a sha256`)
-  return { kind, name: insideName(text(fields, 'name')), bytes: whole(fields, 'bytes'), sha256 }
+  return { name: nameOf(text(fields, 'name')), bytes: whole(fields, 'bytes'), sha256 }
+}
+
+/** A name inside a directory beside this one. */
+function besideName(name: string): string {
+  if (!name.startsWith('../') || !name.slice(3).includes('/')) throw corrupt(file, `${JSON.stringify(name)} is not a name inside another checkpoint`)
+  insideName(name.slice(3))
+  return name
 }
 
 /** A relative name of plain characters that no part of leads elsewhere. */

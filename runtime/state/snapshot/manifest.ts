@@ -1,6 +1,7 @@
 /**
  * The manifest of a checkpoint or savepoint: `_metadata` beside its data files. A snapshot exists when its manifest does;
- * everything in it is named relative to its directory, so a directory can be moved.
+ * everything in it is named relative to its directory, so a directory can be moved; a checkpoint that goes on from others only
+ * with theirs.
  *
  * JSON lines: a header, one line per operator, one per coordinator, and last the sha256 of all bytes before that line. A
  * reader refuses what it does not understand to the letter: an unknown version, a name that leaves the directory, a byte
@@ -13,9 +14,10 @@ import { corrupt, verifyFile } from './snapshot-file.ts'
 import { sha256 } from './sha256.ts'
 import type { CreateHasher } from './sha256.ts'
 import { coordinatorOf, headerOf, manifestVersion, operatorOf } from './manifest-lines.ts'
-import type { Manifest } from './manifest-lines.ts'
+import type { Manifest, ManifestSubtask } from './manifest-lines.ts'
+import type { SnapshotFile } from '../../protocol/slot.ts'
 
-export type { Manifest, ManifestOperator, ManifestState, ManifestSubtask } from './manifest-lines.ts'
+export type { Manifest, ManifestFile, ManifestOperator, ManifestState, ManifestSubtask } from './manifest-lines.ts'
 
 export const manifestName = '_metadata'
 
@@ -54,14 +56,26 @@ export function readSnapshot(files: FileSystem, directory: string, verify: boole
   return manifest
 }
 
+/** All that hold what the subtask had, the earliest first. */
+export function filesOf(directory: string, subtask: ManifestSubtask): SnapshotFile[] {
+  if (subtask.kind !== 'file') return []
+  return [...(subtask.earlier ?? []), subtask].map(({ name, bytes, sha256 }) => ({ path: pathOf(directory, name), bytes, sha256 }))
+}
+
+function pathOf(directory: string, name: string): string {
+  return name.startsWith('../') ? `${directory.slice(0, directory.lastIndexOf('/'))}/${name.slice(3)}` : `${directory}/${name}`
+}
+
 /** Checks that every data file is as it was written. */
 function verifySnapshot(files: FileSystem, directory: string, manifest: Manifest, createHasher: CreateHasher = sha256): void {
   const seen = new Set<string>()
   for (const operator of manifest.operators) {
     for (const subtask of operator.subtasks) {
-      if (subtask.kind !== 'file' || seen.has(`${subtask.name} ${subtask.sha256}`)) continue
-      seen.add(`${subtask.name} ${subtask.sha256}`)
-      verifyFile(files, { path: `${directory}/${subtask.name}`, bytes: subtask.bytes, sha256: subtask.sha256 }, createHasher, subtask.name)
+      for (const { path, bytes, sha256 } of filesOf(directory, subtask)) {
+        if (seen.has(`${path} ${sha256}`)) continue
+        seen.add(`${path} ${sha256}`)
+        verifyFile(files, { path, bytes, sha256 }, createHasher)
+      }
     }
   }
 }

@@ -1,8 +1,10 @@
 /**
  * What a subtask finds of the snapshot that it starts from. Verifies each file of its operators once, and reads only the
- * blocks it needs, one after another.
+ * blocks it needs, one after another. Where a snapshot goes on from others, keyed state is in all of their files, and what
+ * is written whole each time in the last.
  */
 import type { FileSystem } from '../../core/files.ts'
+import { isWrittenWhole } from '../../operators/keyed-state.ts'
 import type { KeyedBlock, RestoredState } from '../../operators/keyed-state.ts'
 import type { SnapshotFile, SubtaskRestore } from '../../protocol/slot.ts'
 import type { RestoredSubtask } from '../../slot/host.ts'
@@ -46,13 +48,16 @@ export function openRestored(files: FileSystem, restore: SubtaskRestore | undefi
     *keyed(operatorId): Iterable<KeyedBlock> {
       const { start, end } = subtask.keyGroups
       const ours = (entry: IndexEntry) => entry.kind === 'keyed' && entry.operatorId === operatorId && entry.keyGroup >= start && entry.keyGroup <= end
-      for (const file of restore.operators[operatorId]?.files ?? []) {
-        if (file !== undefined) yield* read(file, ours, (reader, entry) => ({ state: entry.state, keyGroup: entry.keyGroup, bytes: reader.keyed(entry) }))
+      for (const chain of restore.operators[operatorId]?.files ?? []) {
+        for (const [i, file] of chain.entries()) {
+          const wanted = i === chain.length - 1 ? ours : (entry: IndexEntry) => ours(entry) && !isWrittenWhole(entry.state)
+          yield* read(file, wanted, (reader, entry) => ({ state: entry.state, keyGroup: entry.keyGroup, bytes: reader.keyed(entry), isChange: i > 0 }))
+        }
       }
     },
 
     list(operatorId, state): Uint8Array[] {
-      const old = restore.operators[operatorId]?.files ?? []
+      const old = (restore.operators[operatorId]?.files ?? []).map(chain => chain.at(-1))
       const ours = (entry: IndexEntry) => entry.kind === 'list' && entry.operatorId === operatorId && entry.state === state
       const counts = old.map(file => (file === undefined ? 0 : indexOf(file).reduce((sum, entry) => sum + (ours(entry) ? entry.items : 0), 0)))
       return listShares(counts, subtask.subtask, subtask.parallelism).flatMap(({ oldSubtask, from, to }) => {

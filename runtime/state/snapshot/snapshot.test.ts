@@ -59,7 +59,10 @@ function writeAll(files: MemoryFiles): Manifest {
   return manifest
 }
 
-const restoreOf = (written: readonly (SnapshotFile | undefined)[]): SubtaskRestore => ({ checkpointId: 7, operators: { count: { files: written }, source: { files: written } } })
+function restoreOf(written: readonly (SnapshotFile | undefined)[]): SubtaskRestore {
+  const files = written.map(file => (file === undefined ? [] : [file]))
+  return { checkpointId: 7, operators: { count: { files }, source: { files } } }
+}
 const subtaskOf = (subtask: number, parallelism: number) => ({ subtask, parallelism, keyGroups: keyGroupRangeOf(subtask, parallelism, 4) })
 
 describe('snapshot files', () => {
@@ -104,6 +107,24 @@ describe('restored state', () => {
     expect(restored.map(state => [state.list('source', 'splits').map(untext).join(' ')])).toEqual(lists)
     expect(restored[0]?.checkpointId).toBe(7)
     expect([...(restored[0]?.keyed('another') ?? [])]).toEqual([])
+  })
+
+  test('of a snapshot that goes on from others is the keyed state of all, in the order of time, and what is written whole of the last', () => {
+    const files = new MemoryFiles()
+    const write = (name: string, ...blocks: readonly SnapshotBlock[]) => {
+      files.makeDirectory(`/checkpoints/${name}`)
+      const writer = new SnapshotFileWriter(files, `/checkpoints/${name}/0-0`)
+      for (const block of blocks) writer.add(block)
+      return writer.finish()
+    }
+    const chain = [
+      write('chk-1', keyed('v', 0, 'a'), keyed('v', 1, 'b'), keyed('_timers', 0, 'old'), list('source', 'splits', ['old'])),
+      write('chk-2', keyed('v', 1, 'c'), keyed('_timers', 1, 'older')),
+      write('chk-3', keyed('v', 0, 'd'), keyed('_timers', 3, 'now'), list('source', 'splits', ['now'])),
+    ]
+    const restored = openRestored(files, { checkpointId: 3, operators: { count: { files: [chain] }, source: { files: [chain] } } }, subtaskOf(0, 1))
+    expect([...restored.keyed('count')].map(({ bytes, isChange }) => `${untext(bytes)}${isChange === true ? ' (change)' : ''}`)).toEqual(['a', 'b', 'c (change)', 'd (change)', 'now (change)'])
+    expect(restored.list('source', 'splits').map(untext)).toEqual(['now'])
   })
 
   test('a fresh start finds nothing; a finished subtask left nothing', () => {
@@ -165,6 +186,8 @@ describe('the manifest', () => {
     ['a name that leaves the directory', (line: string) => line.replaceAll('"task-0-0"', '"../task-0-0"'), 'SNAPSHOT_CORRUPT', '"../task-0-0" is not a name inside the snapshot'],
     ['an absolute name', (line: string) => line.replaceAll('"task-0-0"', '"/etc/passwd"'), 'SNAPSHOT_CORRUPT', 'is not a name inside'],
     ['a strange name', (line: string) => line.replaceAll('"task-0-0"', '"Task 0"'), 'SNAPSHOT_CORRUPT', 'is not a name inside'],
+    ['an earlier file that lies nowhere', (line: string) => line.replaceAll('"bytes"', '"earlier":[{"name":"../../etc/passwd","bytes":1,"sha256":"' + '0'.repeat(64) + '"}],"bytes"'), 'SNAPSHOT_CORRUPT', 'is not a name inside the snapshot'],
+    ['an earlier file that is no other', (line: string) => line.replaceAll('"bytes"', '"earlier":[{"name":"task-0-0","bytes":1,"sha256":"' + '0'.repeat(64) + '"}],"bytes"'), 'SNAPSHOT_CORRUPT', '"task-0-0" is not a name inside another checkpoint'],
     ['a missing line', (line: string) => line.split('\n').filter(part => !part.includes('bounded')).join('\n'), 'SNAPSHOT_CORRUPT', 'another number of lines'],
     ['a wrong type', (line: string) => line.replace('"checkpointId":7', '"checkpointId":"7"'), 'SNAPSHOT_CORRUPT', '"checkpointId" is not a number'],
     ['an unknown kind', (line: string) => line.replace('"kind":"savepoint"', '"kind":"party"'), 'SNAPSHOT_CORRUPT', '"kind" is "party"'],

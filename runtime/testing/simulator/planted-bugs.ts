@@ -32,10 +32,10 @@ export interface Told {
 /** `snapshotByReference`: begins to look at the state only when the snapshot is written. */
 export function lateSnapshots(state: KeyedStateBackend): KeyedStateBackend {
   const start = state.startSnapshot.bind(state)
-  state.startSnapshot = sink => {
+  state.startSnapshot = (sink, order) => {
     let run: SnapshotRun | undefined
     return {
-      step: budget => (run ??= start(sink)).step(budget),
+      step: budget => (run ??= start(sink, order)).step(budget),
       abort: () => run?.abort(),
     }
   }

@@ -125,7 +125,7 @@ class Running implements RunningSlot {
             if (!this.#over) this.#events.report(report, undefined)
           },
           openKeyedState: ({ backend, keyGroups, maxParallelism, memoryLimit }) => {
-            const state = new PagedState({ keyGroups, maxParallelism, memoryLimit, store: backend === 'hashmap' ? undefined : new MemoryPageStore(), clock: () => time.now })
+            const state = new PagedState({ keyGroups, maxParallelism, memoryLimit, store: backend === 'hashmap' ? undefined : new MemoryPageStore(), clock: () => time.now, alwaysChanges: true })
             return this.#world.snapshotByReference ? lateSnapshots(state) : state
           },
           openRestored: (restore, subtask) => openRestored(files, restore, subtask),

@@ -148,6 +148,7 @@ const boundedByConstruction: Readonly<Record<string, string>> = {
   'runtime/operators/output.ts #unread': 'no more than maxUnreadTags are remembered',
   'runtime/slot/task-outputs.ts #byOperator': 'an entry per operator of the chain, made once',
   'runtime/task-manager/profile/slot-profiler.ts #units': 'an entry per operator of the slot, made once',
+  'runtime/state/memory/kept.ts #fields': 'as the keys beside it: a page of which much is kept is written',
   'runtime/state/snapshot/snapshot-file.ts #index': 'an entry per block of one file',
 }
 

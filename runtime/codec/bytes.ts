@@ -13,7 +13,7 @@ export class DecodeError extends Error {
   override readonly name = 'DecodeError'
 }
 
-/** A buffer that grew beyond this is dropped with its contents, so that one giant record does not stay for ever. */
+/** A buffer that grew beyond this is dropped when less than a quarter of it was needed, so that one giant record does not stay for ever. */
 const keptCapacity = 1024 * 1024
 
 /** Written by a loop and not natively; the header of text this short is one byte. */
@@ -140,8 +140,9 @@ export class ByteWriter {
   }
 
   reset(): void {
+    const drop = this.bytes.length > keptCapacity && this.length < this.bytes.length >> 2
     this.length = 0
-    if (this.bytes.length > keptCapacity) {
+    if (drop) {
       this.bytes = new Uint8Array(1024)
       this.view = new DataView(this.bytes.buffer)
     }

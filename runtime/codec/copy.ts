@@ -35,62 +35,92 @@ export function copyValue(value: unknown, what: string): unknown {
  * output.emit(copy(accumulator), timestamp)
  */
 export function createCopier({ what = 'record', ownText: owned = false }: CopierOptions = {}): Copier {
-  const textOf = owned ? ownText : keepText
-  const deep = (value: unknown) => copyOf(value, [], textOf)
-  let copyKnown: ((value: object) => unknown) | undefined
-  let shapesLeft = canGenerate ? maxShapesPerCopier : 0
-
-  const copyUnknown = (value: object): unknown => {
-    if (Object.getPrototypeOf(value) === Object.prototype) {
-      const names = Object.keys(value)
-      if (shapesLeft > 0 && names.length <= maxNames) {
-        shapesLeft--
-        copyKnown = generateCopy(value as Record<string, unknown>, names, deep, textOf)
-      }
-    }
-    return guarded(value, what, textOf)
-  }
-
+  const place = new Place(owned ? ownText : keepText, 0)
   return value => {
-    switch (typeof value) {
-      case 'object': {
-        if (value === null) return null
-        if (copyKnown !== undefined) {
-          try {
-            const copied = copyKnown(value)
-            if (copied !== undefined) return copied
-          } catch (error) {
-            throw error === unsupportedSignal ? unsupportedValue(value, what) : error
-          }
-        }
-        return copyUnknown(value)
-      }
-      case 'string':
-        return textOf(value)
-      case 'function':
-      case 'symbol':
-        throw unsupportedValue(value, what)
-      default:
-        return value
+    try {
+      return place.copy(value)
+    } catch (error) {
+      throw error === unsupportedSignal ? unsupportedValue(value, what) : error
     }
   }
 }
 
-/** After so many shapes it is clear that there is no one shape: objects are copied without generated code. */
-const maxShapesPerCopier = 8
+/** After so many shapes in one place it is clear that there is no one shape: objects are copied without generated code. */
+const maxShapesPerPlace = 8
 const maxNames = 64
+/** Values that lie deeper are copied without a place of their own. */
+const deepestPlace = 6
+
+/** Where values of one kind come along: a record, a property of it, the items of an array. */
+class Place {
+  readonly #textOf: (text: string) => string
+  readonly #depth: number
+  #copyKnown: ((value: object) => unknown) | undefined
+  #shapesLeft = canGenerate ? maxShapesPerPlace : 0
+  #items: Place | undefined
+
+  constructor(textOf: (text: string) => string, depth: number) {
+    this.#textOf = textOf
+    this.#depth = depth
+  }
+
+  /** @throws UnsupportedSignal */
+  copy(value: unknown): unknown {
+    switch (typeof value) {
+      case 'object': {
+        if (value === null) return null
+        const copied = this.#copyKnown?.(value)
+        return copied === undefined ? this.#copyUnknown(value) : copied
+      }
+      case 'string':
+        return this.#textOf(value)
+      case 'function':
+      case 'symbol':
+        throw unsupportedSignal
+      default:
+        return value
+    }
+  }
+
+  #copyUnknown(value: object): unknown {
+    const prototype: unknown = Object.getPrototypeOf(value)
+    if (prototype === Array.prototype && Array.isArray(value) && this.#depth < deepestPlace) return this.#copyArray(value)
+    if (prototype === Object.prototype && this.#shapesLeft > 0 && this.#depth < deepestPlace) {
+      const names = Object.keys(value)
+      if (names.length <= maxNames) {
+        this.#shapesLeft--
+        this.#copyKnown = generateCopy(value as Record<string, unknown>, names, this.#textOf, this.#depth + 1)
+      }
+    }
+    return copyOf(value, [], this.#textOf, this.#depth)
+  }
+
+  #copyArray(items: readonly unknown[]): unknown[] {
+    refuseMatch(items)
+    const place = (this.#items ??= new Place(this.#textOf, this.#depth + 1))
+    const copy: unknown[] = []
+    for (let i = 0; i < items.length; i++) {
+      const item = items[i]
+      if (item === undefined) refuseHole(items, i)
+      copy.push(place.copy(item))
+    }
+    return copy
+  }
+}
 
 /**
  * A function that copies an object with exactly these properties, and says undefined to any other. What `sample` holds decides
  * what is looked for first, nothing else. Only names go into the text.
  */
-function generateCopy(sample: Readonly<Record<string, unknown>>, names: readonly string[], deep: Copier, textOf: (text: string) => string): (value: object) => unknown {
-  const lines = names.map((name, i) => `const v${i} = r[${JSON.stringify(name)}]`)
+function generateCopy(sample: Readonly<Record<string, unknown>>, names: readonly string[], textOf: (text: string) => string, depth: number): (value: object) => unknown {
+  const places = names.map(() => new Place(textOf, depth))
+  const lines = names.map((name, i) => `const v${i} = r[${JSON.stringify(name)}], p${i} = places[${i}]`)
   const properties = names.map((name, i) => {
     const type = typeof sample[name]
     const v = `v${i}`
+    const deep = `p${i}.copy(${v})`
     const asIs = type === 'number' || type === 'boolean' || (type === 'string' && textOf === keepText)
-    return propertyText(name, asIs ? `typeof ${v} === '${type}' ? ${v} : deep(${v})` : type === 'string' ? `typeof ${v} === 'string' ? textOf(${v}) : deep(${v})` : `deep(${v})`)
+    return propertyText(name, asIs ? `typeof ${v} === '${type}' ? ${v} : ${deep}` : type === 'string' ? `typeof ${v} === 'string' ? textOf(${v}) : ${deep}` : deep)
   })
   const body = `'use strict'
 return function copy(r) {
@@ -101,12 +131,12 @@ if (k !== ${names.length}) return undefined
 ${lines.join('\n')}
 return { ${properties.join(',\n')} }
 }`
-  return new Function('names', 'prototypeOf', 'objectPrototype', 'deep', 'textOf', body)(names, Object.getPrototypeOf, Object.prototype, deep, textOf) as (value: object) => unknown
+  return new Function('names', 'prototypeOf', 'objectPrototype', 'places', 'textOf', body)(names, Object.getPrototypeOf, Object.prototype, places, textOf) as (value: object) => unknown
 }
 
 function guarded(value: unknown, what: string, textOf: (text: string) => string): unknown {
   try {
-    return copyOf(value, [], textOf)
+    return copyOf(value, [], textOf, 0)
   } catch (error) {
     throw error === unsupportedSignal ? unsupportedValue(value, what) : error
   }
@@ -114,7 +144,8 @@ function guarded(value: unknown, what: string, textOf: (text: string) => string)
 
 const keepText = (text: string) => text
 
-function copyOf(value: unknown, ancestors: object[], textOf: (text: string) => string): unknown {
+/** `above`: how deep the first of the ancestors lies. */
+function copyOf(value: unknown, ancestors: object[], textOf: (text: string) => string, above: number): unknown {
   switch (typeof value) {
     case 'string':
       return textOf(value)
@@ -127,40 +158,40 @@ function copyOf(value: unknown, ancestors: object[], textOf: (text: string) => s
       return value
   }
   if (value === null) return null
-  if (ancestors.length >= maxValueDepth || ancestors.includes(value)) throw unsupportedSignal
+  if (above + ancestors.length >= maxValueDepth || ancestors.includes(value)) throw unsupportedSignal
   ancestors.push(value)
-  const copied = copyObject(value, ancestors, textOf)
+  const copied = copyObject(value, ancestors, textOf, above)
   ancestors.pop()
   return copied
 }
 
-function copyObject(value: object, ancestors: object[], textOf: (text: string) => string): unknown {
+function copyObject(value: object, ancestors: object[], textOf: (text: string) => string, above: number): unknown {
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype === Object.prototype || prototype === null) {
     const names = Object.keys(value)
     if (ancestors.length === 1) refuseHidden(value, names)
     const copy = (prototype === null ? Object.create(null) : {}) as Record<string, unknown>
-    for (const name of names) define(copy, name, copyOf((value as Record<string, unknown>)[name], ancestors, textOf))
+    for (const name of names) define(copy, name, copyOf((value as Record<string, unknown>)[name], ancestors, textOf, above))
     return copy
   }
   if (prototype === Array.prototype && Array.isArray(value)) {
     const items = value as unknown[]
-    if ((value as { index?: unknown }).index !== undefined) throw unsupportedSignal
+    refuseMatch(items)
     const copy: unknown[] = []
     for (let i = 0; i < items.length; i++) {
-      if (items[i] === undefined && !Object.hasOwn(items, i)) throw unsupportedSignal
-      copy.push(copyOf(items[i], ancestors, textOf))
+      if (items[i] === undefined) refuseHole(items, i)
+      copy.push(copyOf(items[i], ancestors, textOf, above))
     }
     return copy
   }
   if (prototype === Map.prototype && value instanceof Map) {
     const copy = new Map<unknown, unknown>()
-    for (const [key, item] of value as Map<unknown, unknown>) copy.set(copyOf(key, ancestors, textOf), copyOf(item, ancestors, textOf))
+    for (const [key, item] of value as Map<unknown, unknown>) copy.set(copyOf(key, ancestors, textOf, above), copyOf(item, ancestors, textOf, above))
     return copy
   }
   if (prototype === Set.prototype && value instanceof Set) {
     const copy = new Set<unknown>()
-    for (const item of value) copy.add(copyOf(item, ancestors, textOf))
+    for (const item of value) copy.add(copyOf(item, ancestors, textOf, above))
     return copy
   }
   if (prototype === Date.prototype && value instanceof Date) return new Date(value.getTime())
@@ -173,6 +204,15 @@ function copyObject(value: object, ancestors: object[], textOf: (text: string) =
     }
   }
   throw unsupportedSignal
+}
+
+/** What `match` returns, the one array with extra properties that people have in hand. */
+function refuseMatch(items: readonly unknown[]): void {
+  if ((items as { index?: unknown }).index !== undefined) throw unsupportedSignal
+}
+
+function refuseHole(items: readonly unknown[], i: number): void {
+  if (!Object.hasOwn(items, i)) throw unsupportedSignal
 }
 
 const textScratch = new Uint8Array(4096)

@@ -1,6 +1,7 @@
 /** Values on their way out (`value-tags.ts`). */
 import type { ByteWriter } from './bytes.ts'
 import { isBufferPrototype, maxValueDepth, typedArrayIndex } from './kinds.ts'
+import { objectWriter, type ObjectWriter } from './object-writers.ts'
 import { refuseHidden, type PlainObject } from './plain-object.ts'
 import type { SharedShapes } from './shared-shapes.ts'
 import { unsupportedSignal } from './unsupported.ts'
@@ -20,6 +21,12 @@ export class ValueWriter {
   repeated: string | undefined = undefined
   readonly #shared: SharedShapes | undefined
   #shapes: (readonly string[])[] = []
+  /** How the objects of each shape are written, once there was a second of it. */
+  #writers: ObjectWriter[] = []
+  /** The shapes and writers of the document before: mostly those of the next. */
+  #shapesBefore: (readonly string[])[] = []
+  #writersBefore: ObjectWriter[] = []
+  #lastShape = -1
   #ancestors: object[] = []
   #arrayChecked = false
 
@@ -32,7 +39,15 @@ export class ValueWriter {
 
   /** Begins a new document; also after an error. */
   begin(): void {
-    if (this.#shared === undefined && this.#shapes.length > 0) this.#shapes = []
+    if (this.#shared === undefined && this.#shapes.length > 0) {
+      if (this.#writers.length > 0) {
+        this.#shapesBefore = this.#shapes
+        this.#writersBefore = this.#writers
+      }
+      this.#shapes = []
+      this.#writers = []
+      this.#lastShape = -1
+    }
     if (this.#ancestors.length > 0) this.#ancestors.length = 0
     this.#arrayChecked = false
   }
@@ -140,11 +155,15 @@ export class ValueWriter {
 
   #properties(value: PlainObject): void {
     const { out } = this
+    const last = this.#lastShape
+    if (last >= 0 && this.#writers[last]?.(this, value, last) === true) return
     const keys = Object.keys(value)
-    const shape = this.#shapeOf(keys)
+    const shape = shapeIn(this.#shapes, keys)
     if (shape >= 0) {
-      out.u8(tag.shaped)
-      out.varint(shape)
+      this.#lastShape = shape
+      const write = (this.#writers[shape] ??= this.#writerOf(this.#shapes[shape] as readonly string[]))
+      if (shape !== last && write(this, value, shape)) return
+      this.beginShaped(shape)
     } else {
       refuseHidden(value, keys)
       const known = this.#shapes.length < maxShapes && keys.length <= maxShapeNames
@@ -169,19 +188,18 @@ export class ValueWriter {
     this.#values(value, keys)
   }
 
+  /** The values of that shape's properties follow. */
+  beginShaped(shape: number): void {
+    this.out.u8(tag.shaped)
+    this.out.varint(shape)
+  }
+
   #values(value: PlainObject, keys: readonly string[]): void {
     for (let i = 0; i < keys.length; i++) this.write(value[keys[i] as string])
   }
 
-  #shapeOf(keys: readonly string[]): number {
-    const shapes = this.#shapes
-    next: for (let s = 0; s < shapes.length; s++) {
-      const shape = shapes[s] as readonly string[]
-      if (shape.length !== keys.length) continue
-      for (let i = 0; i < keys.length; i++) if (shape[i] !== keys[i]) continue next
-      return s
-    }
-    return -1
+  #writerOf(names: readonly string[]): ObjectWriter {
+    return this.#writersBefore[shapeIn(this.#shapesBefore, names)] ?? objectWriter(names)
   }
 
   #rare(value: object, prototype: unknown): void {
@@ -221,6 +239,17 @@ export class ValueWriter {
     } else throw unsupportedSignal
     if (prototype !== null && Reflect.ownKeys(value).length > 0) throw unsupportedSignal
   }
+}
+
+/** Number of the shape with exactly these names, -1 if there is none. */
+function shapeIn(shapes: readonly (readonly string[])[], names: readonly string[]): number {
+  next: for (let s = 0; s < shapes.length; s++) {
+    const shape = shapes[s] as readonly string[]
+    if (shape.length !== names.length) continue
+    for (let i = 0; i < names.length; i++) if (shape[i] !== names[i]) continue next
+    return s
+  }
+  return -1
 }
 
 function writeBigint(out: ByteWriter, value: bigint): void {

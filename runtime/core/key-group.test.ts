@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { seededRandom } from './random.ts'
-import { canonicalKey, defaultMaxParallelism, keyGroupOf, keyGroupRangeOf, keyHash, murmurHash, subtaskOfKeyGroup } from './key-group.ts'
+import { canonicalKey, keyOfShortTuple, defaultMaxParallelism, keyGroupOf, keyGroupRangeOf, keyHash, murmurHash, subtaskOfKeyGroup } from './key-group.ts'
 
 // Check values of Flink's own functions (reference: K1, K2).
 test.for([
@@ -54,6 +54,8 @@ test('0 and -0 are one key, NaN is one key, and text never meets a composite', (
   expect(canonicalKey([0])).toBe(canonicalKey([-0]))
   expect(canonicalKey({ a: 1, b: 'x' })).toBe(canonicalKey({ a: 1, b: 'x' }))
   expect(canonicalKey([1])).not.toBe(canonicalKey(['1']))
+  for (const tuple of [[0, 0], [1, -1], [2 ** 31 - 1, -(2 ** 31)], [70_000, 3, -5]]) expect(keyOfShortTuple(canonicalKey(tuple))).toEqual(tuple)
+  for (const other of [[1], [1, 'x'], [1, 0.5], [1, 2, 3, 4], { a: 1, b: 2 }, 'text', '\u0001\u0002text', 7, true]) expect(keyOfShortTuple(canonicalKey(other))).toBe(undefined)
   expect(canonicalKey(String(canonicalKey([1])))).not.toBe(canonicalKey([1]))
 })
 

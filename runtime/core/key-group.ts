@@ -124,6 +124,17 @@ function shortTuple(key: unknown): string | undefined {
   return fromCharCode(1, 3, a >>> 16, a & 0xffff, b >>> 16, b & 0xffff, c >>> 16, c & 0xffff)
 }
 
+/** The key that a canonical one of that form stands for; undefined: it is of another form. */
+export function keyOfShortTuple(canonical: CanonicalKey): number[] | undefined {
+  if (!isShortTuple(canonical)) return undefined
+  const part = (at: number) => (canonical.charCodeAt(at) << 16) | canonical.charCodeAt(at + 1)
+  return canonical.charCodeAt(1) === 2 ? [part(2), part(4)] : [part(2), part(4), part(6)]
+}
+
+export function isShortTuple(canonical: CanonicalKey): canonical is string {
+  return typeof canonical === 'string' && canonical.charCodeAt(0) === 1 && (canonical.charCodeAt(1) === 2 || canonical.charCodeAt(1) === 3)
+}
+
 /** Text has its length in front: nothing needs escaping. `whole` is what it is a part of. */
 function compositeText(part: unknown, whole: unknown): string {
   switch (typeof part) {

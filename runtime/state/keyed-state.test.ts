@@ -250,7 +250,7 @@ async function modelRound(backendCase: BackendCase, random: Random): Promise<voi
   const maps = backend.maps('m')
   const model: Model = { values: new Map(), maps: new Map() }
   const range = random.pick([20, 400, 4000])
-  const anyKey = () => random.pick([(n: number) => n, (n: number) => `a longer key ${n}`, (n: number) => [n, 'part']])(random.int(range))
+  const anyKey = () => random.pick([(n: number) => n, (n: number) => `a longer key ${n}`, (n: number) => [n, 'part'], (n: number) => [n, 7 - n]])(random.int(range))
   let run: ReturnType<KeyedStateBackend['startSnapshot']> | undefined
   let blocks: KeyedBlock[] = []
   let expected: Model | undefined

@@ -12,6 +12,7 @@
  * A directory covers at most `maxDirectoryBits` bits and then nests: keys that share a long prefix (the fields of one
  * very large map) cost a few directories on their path and not one of 2^30 slots.
  */
+import { isShortTuple, keyOfShortTuple } from '../../core/key-group.ts'
 import type { CanonicalKey } from '../../core/key-group.ts'
 import { createCopier, type Copier } from '../../codec/copy.ts'
 import { SharedShapes } from '../../codec/shared-shapes.ts'
@@ -95,7 +96,7 @@ export class Page {
   objects = 0
   /** Estimated heap bytes of the objects, whole. */
   bytes = 0
-  /** Value tables: the keys among the objects that their canonical form does not give back (objects, escaped text). */
+  /** Value tables: the keys among the objects that their canonical form does not give back (text that is escaped, composites but short tuples). */
   keys: Map<CanonicalKey, unknown> | undefined = undefined
   readonly root: Root
   /** Never used again: a removal that LMDB has still to do cannot hit a later page at the same place. */
@@ -164,19 +165,22 @@ export function pageOf(root: Root, hash: number): Page {
 /** The keys of the objects of a value page, in the order of its `entries`. */
 export function keysOf(page: Page): unknown[] {
   const keys = page.entries?.keys() ?? []
-  return page.keys === undefined ? keys : keys.map(canonical => (page.keys?.has(canonical) ? page.keys.get(canonical) : canonical))
+  return keys.map(canonical => ownKey(page, canonical))
 }
 
 /** One more object of a value page; returns where it lies. `key` is state's own copy. */
 export function insertValue(page: Page, entries: Entries, canonical: CanonicalKey, hash: number, key: unknown, value: unknown, stamp: number): number {
-  if (canonical !== key && key === key && key !== 0) (page.keys ??= new Map()).set(canonical, key)
+  if (canonical !== key && key === key && key !== 0 && !isShortTuple(canonical)) (page.keys ??= new Map()).set(canonical, key)
   return entries.insert(canonical, hash, value, stamp)
 }
 
 /** The key of an object of a value page as state holds it. */
 export function keyAt(page: Page, entries: Entries, position: number): unknown {
-  const canonical = entries.keyAt(position)
-  return page.keys?.get(canonical) ?? canonical
+  return ownKey(page, entries.keyAt(position))
+}
+
+function ownKey(page: Page, canonical: CanonicalKey): unknown {
+  return keyOfShortTuple(canonical) ?? page.keys?.get(canonical) ?? canonical
 }
 
 /** The maps among the objects of a map page, as they are now. */

@@ -5,7 +5,7 @@ import { bytesOf, capacityFor, itemCount, noBytes, noF64, noI32, ShapeLoops, tex
 import { DictionaryOut } from './dictionary.ts'
 import { packBinHeader, packNil } from './msgpack.ts'
 import type { ColumnBuffers } from './record-loops.ts'
-import { hasPresence, type Column, type Shape } from './shape.ts'
+import { hasPresence, shapeText, type Column, type Shape } from './shape.ts'
 import { presence, seenSort, sort } from './sorts.ts'
 import { text as textCodec } from './text.ts'
 import { ValueWriter } from './value-writer.ts'
@@ -13,6 +13,9 @@ import { ValueWriter } from './value-writer.ts'
 /** All columns of a shape while they are filled. */
 export class ColumnSetOut {
   readonly shape: Shape
+  readonly text: string
+  /** Whether `isExact` can say yes. */
+  readonly mayBeExact: boolean
   /** How many items `write` adds to the array. */
   readonly items: number
   readonly #columns: readonly ColumnOut[]
@@ -21,6 +24,8 @@ export class ColumnSetOut {
   /** `dictionaries` for a channel, where both sides know what went before. */
   constructor(shape: Shape, generate: boolean, dictionaries = false) {
     this.shape = shape
+    this.text = shapeText(shape)
+    this.mayBeExact = shape.columns.every(({ kind, absent }) => kind !== 'any' && !(absent & sort.missing))
     this.items = itemCount(shape, dictionaries)
     this.#columns = shape.columns.map(column => new ColumnOut(column, dictionaries))
     this.#loops = new ShapeLoops(shape, generate)
@@ -35,7 +40,7 @@ export class ColumnSetOut {
 
   /** After `fill`: whether these records alone would have led to this very shape. False where that is not known. */
   isExact(records: number): boolean {
-    return records > 0 && this.#columns.every(column => column.isExact(records))
+    return records > 0 && this.mayBeExact && this.#columns.every(column => column.isExact(records))
   }
 
   write(out: ByteWriter, records: number): void {
@@ -122,7 +127,6 @@ class ColumnOut implements ColumnBuffers {
   /** Whether the values that were filled in need this column and no narrower one; false where that is not known. */
   isExact(records: number): boolean {
     const { column, count } = this
-    if (column.kind === 'any' || column.absent & sort.missing) return false
     if (hasPresence(column)) {
       let unseen = column.absent
       for (let i = 0; i < records && unseen !== 0; i++) {

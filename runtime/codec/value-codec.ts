@@ -9,7 +9,7 @@ import { ColumnSetIn } from './columns-in.ts'
 import { ColumnSetOut } from './columns-out.ts'
 import { maxRecordsPerFrame } from './columns.ts'
 import { packArrayHeader, packNumber, Unpacker } from './msgpack.ts'
-import { anyShape, packShape, ShapeInference, unpackShape } from './shape.ts'
+import { anyShape, packShape, ShapeInference, shapeText, unpackShape, type Shape } from './shape.ts'
 import { refuseFirst, unsupportedSignal, unsupportedValue } from './unsupported.ts'
 import { ValueReader } from './value-reader.ts'
 import { ValueWriter } from './value-writer.ts'
@@ -106,21 +106,30 @@ const keptColumns = 4
 /** Columns of a larger page are not kept: their buffers are as large. */
 const keptPage = 4096
 
+/** Of this shape, with the buffers of the page before where there was one. */
+function columnsOf(shape: Shape, recent: Recent, entries: number): ColumnSetOut {
+  const text = shapeText(shape)
+  const known = recent.find(each => each.text === text)
+  if (known !== undefined) return known
+  const columns = new ColumnSetOut(shape, true)
+  if (entries <= keptPage) {
+    recent.unshift(columns)
+    if (recent.length > keptColumns) recent.pop()
+  }
+  return columns
+}
+
 /** Columns of exactly the shape that these values have: what a page looks like must not depend on the page before. */
 function fill(values: readonly unknown[], recent: Recent, what: string): ColumnSetOut {
   try {
-    for (const columns of recent) if (columns.fill(values, values.length) && columns.isExact(values.length)) return columns
+    for (const columns of recent) if (columns.mayBeExact && columns.fill(values, values.length) && columns.isExact(values.length)) return columns
     const inference = new ShapeInference()
     for (let i = 0; i < values.length; i++) inference.add(values[i])
-    let columns = new ColumnSetOut(inference.shape(), true)
-    if (!columns.fill(values, values.length)) {
-      columns = new ColumnSetOut(anyShape, true)
-      assert(columns.fill(values, values.length), 'an entry fits no shape')
-    } else if (values.length <= keptPage && columns.isExact(values.length)) {
-      recent.unshift(columns)
-      if (recent.length > keptColumns) recent.pop()
-    }
-    return columns
+    const columns = columnsOf(inference.shape(), recent, values.length)
+    if (columns.fill(values, values.length)) return columns
+    const any = columnsOf(anyShape, recent, values.length)
+    assert(any.fill(values, values.length), 'an entry fits no shape')
+    return any
   } catch (error) {
     throw error === unsupportedSignal ? refuseFirst(values, values.length, what) : error
   }

@@ -46,7 +46,7 @@ export function nameOperator(operator: Operator, members: readonly JobOperator[]
     const name = purpose === '' ? label : `${label} (${purpose})`
     // No string from outside but through `JSON.stringify`, as everywhere in generated code.
     // oxlint-disable-next-line no-implied-eval -- the name of a function in a profile is that of its text
-    const make = new Function('original', `'use strict'; return { ${JSON.stringify(name)}(argument) { return original.call(this, argument) } }[${JSON.stringify(name)}]`) as (original: unknown) => unknown
+    const make = new Function('original', `'use strict'; return { ${JSON.stringify(name)}(...given) { return original.apply(this, given) } }[${JSON.stringify(name)}]`) as (original: unknown) => unknown
     const trampoline = make(original)
     Object.defineProperty(operator, method, { value: trampoline, writable: true, configurable: true })
     trampolines.push(trampoline)

@@ -168,8 +168,10 @@ function originIn(map: SourceMap | undefined, url: string, line: number, column:
 }
 
 function mapBeside(url: string): SourceMap | undefined {
+  // A script that V8's cache knows (`deploy/cached-script.ts`) has the lines of the module that it was made of.
+  const module = fileURLToPath(url).replace(/\.script\.js$/, '.js')
   try {
-    return new SourceMap(JSON.parse(readFileSync(`${fileURLToPath(url)}.map`, 'utf8')) as ConstructorParameters<typeof SourceMap>[0])
+    return new SourceMap(JSON.parse(readFileSync(`${module}.map`, 'utf8')) as ConstructorParameters<typeof SourceMap>[0])
   } catch {
     return undefined
   }

@@ -81,6 +81,8 @@ export interface KeyedBlock {
   readonly bytes: Uint8Array
   /** Of what had changed since the snapshot whose blocks come before. */
   readonly isChange?: boolean
+  /** A checksum over all of them was found right just now: those of their parts need not be looked at. */
+  readonly checked?: true
 }
 
 /** States of the operator itself (timers, window progress), which are no tables: each snapshot holds all of them. */

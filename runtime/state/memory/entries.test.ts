@@ -51,3 +51,18 @@ test.each<[string, (key: CanonicalKey) => number]>([
 test('gaps go: a page whose entries come and go does not grow', () => {
   run(Array.from({ length: 20_000 }, (_, i): Step => ({ key: `k${(i >> 1) % 7000}`, remove: i % 2 === 1 })).concat({ key: 'last', remove: false }), spread)
 })
+
+test.each([0, 1, 8, 9, 200, 700])('room for %i entries is made at once, and what is there stays', more => {
+  for (const before of [0, 3, 8, 40]) {
+    const entries = new Entries()
+    for (let i = 0; i < before; i++) entries.insert(i, spread(i), `old ${i}`, i)
+    entries.reserve(more)
+    for (let i = before; i < before + more; i++) entries.insert(i, spread(i), `new ${i}`, i)
+    expect(entries.size).toBe(before + more)
+    for (let i = 0; i < before + more; i++) {
+      const at = entries.find(i, spread(i))
+      expect([entries.valueAt(at), entries.stampAt(at)]).toEqual([`${i < before ? 'old' : 'new'} ${i}`, i])
+    }
+    expect(entries.find(-1, spread(-1))).toBe(-1)
+  }
+})

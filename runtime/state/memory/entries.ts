@@ -89,6 +89,15 @@ export class Entries {
     return this.#data.push(hash, key, value, stamp) - width
   }
 
+  /** Makes room for so many more at once. */
+  reserve(more: number): void {
+    const size = this.size + more
+    if (size <= fewEntries || this.#positions !== undefined) return
+    let slots = Math.max(this.#mask + 1, fewEntries * 2)
+    while ((size - 1) * 3 >= (slots - 1) * 2) slots *= 2
+    if (slots > this.#mask + 1) this.#spread(slots)
+  }
+
   removeAt(position: number): void {
     this.size--
     if (this.size === 0) {
@@ -127,9 +136,7 @@ export class Entries {
   /** Gives every entry a slot. */
   #spread(slots: number): void {
     const old = this.#data
-    const data = new Array<unknown>(slots * width).fill(undefined)
-    for (let at = 0; at < data.length; at += width) data[at] = data[at + 3] = 0
-    this.#data = data
+    this.#data = freeSlots(slots)
     this.#mask = slots - 1
     this.#shift = Math.clz32(slots) + 1
     for (let at = 0; at < old.length; at += width) {
@@ -194,6 +201,19 @@ export class Entries {
     data[at] = data[at + 3] = 0
     data[at + 1] = data[at + 2] = undefined
   }
+}
+
+/** Copied, which is faster than to fill an array; pages have no more slots than these. */
+const kept = new Map<number, readonly unknown[]>()
+const mostKept = 1024
+
+function freeSlots(slots: number): unknown[] {
+  const known = kept.get(slots)
+  if (known !== undefined) return known.slice()
+  const data = new Array<unknown>(slots * width).fill(undefined)
+  for (let at = 0; at < data.length; at += width) data[at] = data[at + 3] = 0
+  if (slots <= mostKept) kept.set(slots, data.slice())
+  return data
 }
 
 /** The low bits of the hash chose the key group and the high ones the page: all of them are mixed. */

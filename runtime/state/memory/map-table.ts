@@ -12,8 +12,8 @@ import type { Entries } from './entries.ts'
 import { Entry, mapOverhead, pageOf, pagesBetween } from './page.ts'
 import type { Fields, Page, Root } from './page.ts'
 import { fieldsInOrder, holdsKey } from './packing.ts'
+import type { MapColumns } from './section.ts'
 import type { Table } from './table.ts'
-
 
 export class PagedMapTable implements MapTable {
   readonly #table: Table
@@ -120,11 +120,42 @@ export class PagedMapTable implements MapTable {
     this.#serial = 0
   }
 
-  /** A field of a snapshot. `replace`: an older one may be there. */
-  restore(namespace: Namespace, keyGroup: number, key: unknown, field: unknown, value: unknown, replace: boolean): void {
+  /** A section of a snapshot, which was a page: its fields go into one as a whole. None of them is there yet. */
+  restore(namespace: Namespace, keyGroup: number, { keys, sizes, fields, values }: MapColumns): void {
+    this.#serial = 0
+    const keyHashes: number[] = []
+    const hashes: number[] = []
+    for (let k = 0; k < keys.length; k++) {
+      const hash = pageHash(keys[k])
+      keyHashes.push(hash)
+      for (let left = sizes[k] as number; left > 0; left--) hashes.push(fieldPageHash(hash, fields[hashes.length]))
+    }
+    const page = this.#table.pageFor(namespace, keyGroup, hashes)
+    let at = 0
+    if (page === undefined) {
+      for (let k = 0; k < keys.length; k++) {
+        for (let left = sizes[k] as number; left > 0; left--, at++) this.#insert(namespace, keyGroup, keys[k], keyHashes[k] as number, fields[at], values[at])
+      }
+      return
+    }
+    const { pager } = this.#table
+    const entries = pager.open(page)
+    const before = entries.size
+    for (let k = 0; k < keys.length; k++) {
+      const map = ownerIn(entries, keys[k], keyHashes[k] as number).value as Fields
+      for (let left = sizes[k] as number; left > 0; left--, at++) {
+        const owned = ownedKey(fields[at])
+        map.set(canonicalKey(owned), new Entry(owned, values[at], pager.epoch))
+      }
+    }
+    this.#table.insertedAll(page, fields, values, (entries.size - before) * mapOverhead)
+  }
+
+  /** A field of a later snapshot; an older one may be there. */
+  restoreChange(namespace: Namespace, keyGroup: number, key: unknown, field: unknown, value: unknown): void {
     this.#serial = 0
     const hash = pageHash(key)
-    const held = replace ? this.#locate(namespace, keyGroup, canonicalKey(key), hash, field) : undefined
+    const held = this.#locate(namespace, keyGroup, canonicalKey(key), hash, field)
     if (held === undefined) return this.#insert(namespace, keyGroup, key, hash, field, value)
     held.entry.value = value
     this.#table.changed(held.page, field, value)
@@ -212,20 +243,23 @@ export class PagedMapTable implements MapTable {
     const root: Root = this.#table.root(namespace, keyGroup) ?? this.#table.createRoot(namespace, keyGroup)
     const page = pageOf(root, fieldPageHash(keyHash32, field))
     const entries = this.#table.pager.open(page)
-    const canonical: CanonicalKey = canonicalKey(key)
-    let besides = 0
-    let owner = entries.get(canonical, keyHash32) as Entry | undefined
-    if (owner === undefined) {
-      const owned = ownedKey(key)
-      besides = mapOverhead
-      owner = new Entry(owned, new Map() satisfies Fields)
-      entries.insert(typeof owned === 'string' ? canonicalKey(owned) : canonical, keyHash32, owner)
-    }
+    const keys = entries.size
+    const owner = ownerIn(entries, key, keyHash32)
     const ownedField = ownedKey(field)
     const canonicalField = canonicalKey(ownedField)
     ;(owner.value as Fields).set(canonicalField, new Entry(ownedField, value, this.#table.pager.epoch))
-    this.#table.inserted(page, ownedField, value, besides)
+    this.#table.inserted(page, ownedField, value, (entries.size - keys) * mapOverhead)
   }
+}
+
+/** Of a key that is perhaps not there yet. */
+function ownerIn(entries: Entries, key: unknown, hash: number): Entry {
+  const found = entries.get(canonicalKey(key), hash) as Entry | undefined
+  if (found !== undefined) return found
+  const owned = ownedKey(key)
+  const owner = new Entry(owned, new Map() satisfies Fields)
+  entries.insert(canonicalKey(owned), hash, owner)
+  return owner
 }
 
 function fieldsIn(entries: Entries, key: CanonicalKey, hash: number): Fields | undefined {

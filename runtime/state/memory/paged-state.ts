@@ -87,9 +87,9 @@ export class PagedState implements KeyedStateBackend {
   }
 
   restore(blocks: Iterable<KeyedBlock>): void {
-    for (const { state, keyGroup, bytes, isChange = false } of blocks) {
+    for (const { state, keyGroup, bytes, isChange = false, checked } of blocks) {
       if (keyGroup < this.keyGroups.start || keyGroup > this.keyGroups.end) continue
-      const { kind, sections } = readBlock(bytes, state)
+      const { kind, sections } = readBlock(bytes, state, checked)
       for (const section of sections) {
         if (kind === 'value') restoreValues(this.#valueTable(state), keyGroup, section, isChange)
         else restoreMaps(this.#mapTable(state), keyGroup, section, isChange)
@@ -146,7 +146,8 @@ function restoreValues(table: PagedValueTable, keyGroup: number, section: Sectio
       return
     default: {
       const { keys, values } = decodeValues(section)
-      for (let i = 0; i < keys.length; i++) table.restore(namespace, keyGroup, keys[i], values[i], isChange)
+      if (!isChange) return table.restore(namespace, keyGroup, keys, values)
+      for (let i = 0; i < keys.length; i++) table.restoreChange(namespace, keyGroup, keys[i], values[i])
     }
   }
 }
@@ -161,10 +162,14 @@ function restoreMaps(table: PagedMapTable, keyGroup: number, section: Section, i
       keys.forEach((key, i) => table.restoreRemoval(namespace, keyGroup, key, fields[i]))
       return
     }
-    default:
-      for (const { key, fields, values } of decodeMaps(section)) {
-        for (let i = 0; i < fields.length; i++) table.restore(namespace, keyGroup, key, fields[i], values[i], isChange)
-      }
+    default: {
+      const maps = decodeMaps(section)
+      if (!isChange) return table.restore(namespace, keyGroup, maps)
+      let at = 0
+      maps.keys.forEach((key, i) => {
+        for (let left = maps.sizes[i] as number; left > 0; left--, at++) table.restoreChange(namespace, keyGroup, key, maps.fields[at], maps.values[at])
+      })
+    }
   }
 }
 

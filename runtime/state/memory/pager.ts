@@ -203,9 +203,9 @@ export class Pager {
     this.#boundKept(page, kept)
   }
 
-  #touches(page: Page): void {
+  #touches(page: Page, count = 1): void {
     page.changed = this.epoch
-    this.touched++
+    this.touched += count
   }
 
   #mustKeep(page: Page, stamp: number): boolean {
@@ -226,10 +226,10 @@ export class Pager {
     if (kept.size > page.count / entriesPerKept + fewKept) this.copy(page)
   }
 
-  /** A new entry stands in `page`. */
-  added(page: Page): void {
-    this.#touches(page)
-    this.entries++
+  /** So many new entries stand in `page`. */
+  added(page: Page, count = 1): void {
+    this.#touches(page, count)
+    this.entries += count
   }
 
   /** An entry is about to be removed. */

@@ -18,12 +18,27 @@ const hashBits = 32
 
 /** The page must be in memory: its objects, its pack or both. */
 export function splitPage(page: Page, owner: PageOwner): void {
-  const { entries, pack } = page
   const hashes = hashesOf(page)
-  if (page.depth === hashBits || !differ(hashes, pack)) {
+  if (page.depth === hashBits || !differ(hashes, page.pack)) {
     page.splitAbove = page.count * 2
     return
   }
+  for (const half of halves(page, hashes, owner)) if (half.count > half.splitAbove) splitPage(half, owner)
+}
+
+/** Whether two hashes (unsigned) that belong to the page would be in the same half of it. */
+export function sameHalf(page: Page, first: number, last: number): boolean {
+  return page.depth < hashBits && ((first ^ last) & (1 << (hashBits - 1 - page.depth))) === 0
+}
+
+/** Splits a page once, for what is to come into one of the halves. It must be in memory, and can be split. */
+export function halvePage(page: Page, owner: PageOwner): void {
+  halves(page, hashesOf(page), owner)
+}
+
+/** `hashes`: of its objects. */
+function halves(page: Page, hashes: readonly number[], owner: PageOwner): Page[] {
+  const { entries, pack } = page
   // Before, or each half would be written to a running snapshot once more.
   owner.copy(page)
   const { root } = page
@@ -40,7 +55,9 @@ export function splitPage(page: Page, owner: PageOwner): void {
   if (entries === undefined) {
     if (low.pack !== undefined) low.entries = undefined
     if (high.pack !== undefined) high.entries = undefined
-  } else if (root.table.kind === 'value') {
+  } else if (pack === undefined && hashes.every(hash => sideOf(hash) === low)) giveAll(low)
+  else if (pack === undefined && hashes.every(hash => sideOf(hash) === high)) giveAll(high)
+  else if (root.table.kind === 'value') {
     const canonical = entries.keys()
     const keys = keysOf(page)
     const values = entries.values()
@@ -66,9 +83,15 @@ export function splitPage(page: Page, owner: PageOwner): void {
   low.hits = low.seen = high.hits = high.seen = page.hits
   replaceWithHalves(page, low, high)
   owner.drop(page)
-  for (const half of [low, high]) {
-    owner.adopt(half)
-    if (half.count > half.splitAbove) splitPage(half, owner)
+  owner.adopt(low)
+  owner.adopt(high)
+  return [low, high]
+
+  /** The other half stays empty. */
+  function giveAll(half: Page): void {
+    half.entries = page.entries
+    half.keys = page.keys
+    half.count = half.objects = page.objects
   }
 
   function sideOf(hash: number): Page {

@@ -6,10 +6,10 @@ import type { KeyGroupRange } from '../../core/key-group.ts'
 import type { Namespace } from '../../operators/keyed-state.ts'
 import { heapBytesOf } from './heap-size.ts'
 import type { CurrentKey } from './current-key.ts'
-import { pagesOf, Root } from './page.ts'
+import { pageOf, pagesOf, Root } from './page.ts'
 import type { Page, TableInfo } from './page.ts'
 import type { Pager } from './pager.ts'
-import { splitPage } from './split.ts'
+import { halvePage, sameHalf, splitPage } from './split.ts'
 
 /** Puts between two samples of a value's size. */
 const sampleEvery = 128
@@ -91,6 +91,49 @@ export class Table {
     this.pager.added(page)
     if (--this.#untilSample <= 0) this.#learn(page, key, value)
     this.pager.changeBytes(page, this.info.entryBytes + besides)
+    if (page.count > page.splitAbove) splitPage(page, this.pager)
+  }
+
+  /**
+   * The page that takes new entries with these hashes all at once. Where it holds others already, it is split before they
+   * come if it would have to be afterwards. undefined: they belong to several.
+   */
+  pageFor(namespace: Namespace, keyGroup: number, hashes: readonly number[]): Page | undefined {
+    if (hashes.length === 0) return undefined
+    const root = this.root(namespace, keyGroup) ?? this.createRoot(namespace, keyGroup)
+    let first = 0xffffffff
+    let last = 0
+    for (let i = 0; i < hashes.length; i++) {
+      const hash = (hashes[i] as number) >>> 0
+      if (hash < first) first = hash
+      if (hash > last) last = hash
+    }
+    for (;;) {
+      const page = pageOf(root, first)
+      if (page !== pageOf(root, last)) return undefined
+      if (page.count === 0 || page.count + hashes.length <= page.splitAbove || !sameHalf(page, first, last)) return page
+      this.pager.open(page)
+      halvePage(page, this.pager)
+    }
+  }
+
+  /** Like `inserted`, for entries that came at once. */
+  insertedAll(page: Page, keys: readonly unknown[], values: readonly unknown[], besides = 0): void {
+    const { root } = page
+    const count = keys.length
+    const before = root.count
+    let sample = this.#untilSample - 1
+    for (; sample < count; sample += this.#untilSample) {
+      root.count = before + sample + 1
+      this.#learn(page, keys[sample], values[sample])
+    }
+    this.#untilSample = sample - count + 1
+    root.count = before + count
+    page.count += count
+    page.objects += count
+    page.dirty = true
+    this.pager.added(page, count)
+    this.pager.changeBytes(page, count * this.info.entryBytes + besides)
     if (page.count > page.splitAbove) splitPage(page, this.pager)
   }
 

@@ -93,11 +93,30 @@ export class PagedValueTable implements ValueTable {
     return this.#table.namespaces()
   }
 
-  /** An entry of a snapshot. `replace`: an older one may be there. */
-  restore(namespace: Namespace, keyGroup: number, key: unknown, value: unknown, replace: boolean): void {
+  /** A section of a snapshot, which was a page: its entries go into one as a whole. None of the keys is there yet. */
+  restore(namespace: Namespace, keyGroup: number, keys: readonly unknown[], values: readonly unknown[]): void {
+    const hashes: number[] = []
+    for (let i = 0; i < keys.length; i++) hashes.push(pageHash(keys[i]))
+    const page = this.#table.pageFor(namespace, keyGroup, hashes)
+    if (page === undefined) {
+      for (let i = 0; i < keys.length; i++) this.#insert(namespace, keyGroup, keys[i], canonicalKey(keys[i]), hashes[i] as number, values[i])
+      return
+    }
+    const { pager } = this.#table
+    const entries = pager.open(page)
+    entries.reserve(keys.length)
+    for (let i = 0; i < keys.length; i++) {
+      const owned = ownedKey(keys[i])
+      insertValue(page, entries, canonicalKey(owned), hashes[i] as number, owned, values[i], pager.epoch)
+    }
+    this.#table.insertedAll(page, keys, values)
+  }
+
+  /** An entry of a later snapshot; an older one may be there. */
+  restoreChange(namespace: Namespace, keyGroup: number, key: unknown, value: unknown): void {
     const canonical = canonicalKey(key)
     const hash = pageHash(key)
-    const held = replace ? this.#locate(namespace, keyGroup, canonical, hash) : undefined
+    const held = this.#locate(namespace, keyGroup, canonical, hash)
     if (held === undefined) return this.#insert(namespace, keyGroup, key, canonical, hash, value)
     held.entries.setAt(held.position, value)
     this.#table.changed(held.page, key, value)

@@ -39,6 +39,8 @@ const frameBytes = 8
 const tailBytes = 16
 /** Small blocks are gathered: a write call a block would be most of the time. */
 const writeBufferBytes = 256 * 1024
+/** A file is read and hashed in such pieces. */
+const pieceBytes = 1024 * 1024
 
 export class SnapshotFileWriter {
   readonly #files: FileSystem
@@ -147,25 +149,33 @@ export class SnapshotFileWriter {
   }
 }
 
-/** Reads blocks of a file, after its length and sha256 were found right. */
 export interface ReaderOptions {
-  /** It was verified before, by this process and for this restore. */
+  /** Its sha256 need not be looked at: that was done for this restore, or is not the business of who wants only the index. */
   readonly verified?: boolean
   readonly createHasher?: CreateHasher
 }
 
+/** A file that has to be verified is read once, into memory, if it is not larger; a larger one is read through first, and its blocks then one by one. */
+const mostInMemory = 64 * 1024 * 1024
+
+/** Reads blocks of a file, after its length and sha256 were found right. */
 export class SnapshotFileReader {
   readonly index: readonly IndexEntry[]
   readonly #handle: ReadHandle
   readonly #name: string
+  /** All of the file as its sha256 was found right: what is in it needs no further checksum. */
+  readonly #whole: Uint8Array | undefined
 
   /** @throws FlinkError SNAPSHOT_CORRUPT naming the file and what is wrong, SNAPSHOT_VERSION */
-  constructor(files: FileSystem, file: SnapshotFile, options: ReaderOptions = {}) {
+  constructor(files: FileSystem, file: SnapshotFile, { verified = false, createHasher = sha256 }: ReaderOptions = {}) {
     const name = shortName(file.path)
-    if (options.verified !== true) verifyFile(files, file, options.createHasher ?? sha256, name)
     this.#name = name
+    verifyLength(files, file, name)
+    const inMemory = !verified && file.bytes <= mostInMemory
+    if (!verified && !inMemory) verifyFile(files, file, createHasher, name)
     this.#handle = files.openRead(file.path)
     try {
+      if (inMemory) this.#whole = this.#readWhole(file, createHasher)
       this.index = this.#readIndex(file.bytes)
     } catch (error) {
       this.#handle.close()
@@ -173,13 +183,13 @@ export class SnapshotFileReader {
     }
   }
 
-  /** The bytes of a keyed block. */
+  /** The bytes of a keyed block, found right; of a file that is in memory they share its buffer. */
   keyed(entry: IndexEntry): Uint8Array {
     const frame = this.#read(entry.offset - frameBytes, frameBytes + entry.length)
-    const view = new DataView(frame.buffer)
+    const view = new DataView(frame.buffer, frame.byteOffset, frameBytes)
     const bytes = frame.subarray(frameBytes)
     if (view.getUint32(0, true) !== entry.length) throw corrupt(this.#name, `the block at ${entry.offset} has another length than the index says`)
-    if (view.getUint32(4, true) !== crc32(bytes)) throw corrupt(this.#name, `the checksum of the block at ${entry.offset} does not match`)
+    if (this.#whole === undefined && view.getUint32(4, true) !== crc32(bytes)) throw corrupt(this.#name, `the checksum of the block at ${entry.offset} does not match`)
     return bytes
   }
 
@@ -200,7 +210,7 @@ export class SnapshotFileReader {
     if (header[6] !== formatVersion) throw new FlinkError('SNAPSHOT_VERSION', `${this.#name}: snapshot file format ${header[6]} is not known`)
     const tail = this.#read(size - tailBytes, tailBytes)
     if (!startsWith(tail.subarray(8), endMagic)) throw corrupt(this.#name, 'its end is missing')
-    const view = new DataView(tail.buffer)
+    const view = new DataView(tail.buffer, tail.byteOffset, tailBytes)
     const length = view.getUint32(0, true)
     if (headerBytes + tailBytes + length > size) throw corrupt(this.#name, 'its index is cut off')
     const footer = this.#read(size - tailBytes - length, length)
@@ -208,15 +218,39 @@ export class SnapshotFileReader {
     return unpackIndex(JSON.parse(new TextDecoder().decode(footer)) as PackedIndex)
   }
 
+  /** Hashed piece by piece, as it comes from the disk and is still in the processor's cache. */
+  #readWhole(file: SnapshotFile, createHasher: CreateHasher): Uint8Array {
+    const bytes = new Uint8Array(file.bytes)
+    const hasher = createHasher()
+    for (let at = 0; at < bytes.length; at += pieceBytes) {
+      const piece = bytes.subarray(at, at + pieceBytes)
+      this.#fill(piece, at)
+      hasher.update(piece)
+    }
+    if (hasher.digest('hex') !== file.sha256) throw corrupt(this.#name, 'its sha256 does not match')
+    return bytes
+  }
+
   #read(position: number, length: number): Uint8Array {
+    if (this.#whole !== undefined) {
+      if (position + length > this.#whole.length) throw this.#endsAt(this.#whole.length)
+      return this.#whole.subarray(position, position + length)
+    }
     const bytes = new Uint8Array(length)
-    let read = 0
-    while (read < length) {
-      const n = this.#handle.read(bytes.subarray(read), position + read)
-      if (n === 0) throw corrupt(this.#name, `it ends at ${position + read}, in the middle of a block`)
+    this.#fill(bytes, position)
+    return bytes
+  }
+
+  #fill(bytes: Uint8Array, position: number): void {
+    for (let read = 0; read < bytes.length; ) {
+      const n = this.#handle.read(read === 0 ? bytes : bytes.subarray(read), position + read)
+      if (n === 0) throw this.#endsAt(position + read)
       read += n
     }
-    return bytes
+  }
+
+  #endsAt(position: number): FlinkError {
+    return corrupt(this.#name, `it ends at ${position}, in the middle of a block`)
   }
 }
 
@@ -239,7 +273,7 @@ export function* verifyInSlices(files: FileSystem, file: SnapshotFile, createHas
   const handle = files.openRead(file.path)
   try {
     const hasher = createHasher()
-    const buffer = new Uint8Array(Math.min(1024 * 1024, Math.max(file.bytes, 1)))
+    const buffer = new Uint8Array(Math.min(pieceBytes, Math.max(file.bytes, 1)))
     let position = 0
     for (let n = handle.read(buffer, 0); n > 0; n = handle.read(buffer, position)) {
       hasher.update(buffer.subarray(0, n))

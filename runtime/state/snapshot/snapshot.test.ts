@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { keyGroupRangeOf } from '../../core/key-group.ts'
 import { seededRandom } from '../../core/random.ts'
 import type { SnapshotBlock, SnapshotFile, SubtaskRestore } from '../../protocol/slot.ts'
@@ -239,14 +239,74 @@ describe('damage', () => {
     expect(() => readSnapshot(files, directory, true)).toThrow(expect.objectContaining({ code: 'SNAPSHOT_CORRUPT' }))
   })
 
-  test('a restore refuses a damaged file before it hands out a block; a block is checked again when it is read', () => {
+  test('a restore refuses a damaged file before it hands out a block; one that is read apart is checked again', () => {
     const files = new MemoryFiles()
     const written = writeFiles(files)
     const flip = (bytes: Uint8Array) => bytes.map((byte, i) => (i === 20 ? byte ^ 1 : byte))
-    const reader = new SnapshotFileReader(files, written[0] as SnapshotFile)
-    files.damage(`${directory}/task-0-0`, flip)
-    expect(() => reader.keyed(reader.index[0] as (typeof reader.index)[0])).toThrow('snapshot file chk-7/task-0-0: the checksum of the block at 16 does not match')
+    const [file] = written as [SnapshotFile]
+    const whole = new SnapshotFileReader(files, file)
+    const parts = new SnapshotFileReader(files, file, { verified: true })
+    const first = whole.index[0] as (typeof whole.index)[0]
+    files.damage(file.path, flip)
+    expect(untext(whole.keyed(first))).toBe('group 0')
+    expect(() => parts.keyed(first)).toThrow('snapshot file chk-7/task-0-0: the checksum of the block at 16 does not match')
     expect(() => [...openRestored(files, restoreOf(written), subtaskOf(0, 1)).keyed('count')]).toThrow('snapshot file chk-7/task-0-0: its sha256 does not match')
+  })
+
+  test('a subtask verifies the files that hold something for it; of another the index is right, and somebody else needs it', () => {
+    const files = new MemoryFiles()
+    const written = writeFiles(files)
+    files.damage(`${directory}/task-0-1`, bytes => bytes.map((byte, i) => (i === 20 ? byte ^ 1 : byte)))
+    const read = (subtask: number) => {
+      const restored = openRestored(files, restoreOf(written), subtaskOf(subtask, 2))
+      return [...restored.keyed('count')].length + restored.list('source', 'splits').length
+    }
+    expect(read(0)).toBe(7)
+    expect(() => read(1)).toThrow('snapshot file chk-7/task-0-1: its sha256 does not match')
+  })
+
+  test('whatever is damaged, some subtask of the job refuses it by name, at any parallelism', () => {
+    const clean = new MemoryFiles()
+    const written = writeFiles(clean)
+    for (const { path } of written) {
+      const content = clean.contents().get(path) as Uint8Array
+      for (let at = 0; at < content.length; at++) {
+        const files = new MemoryFiles()
+        writeFiles(files)
+        files.damage(path, bytes => bytes.map((byte, i) => (i === at ? byte ^ (1 << at % 8) : byte)))
+        for (const parallelism of [1, 2, 3]) {
+          const restoreAll = () => {
+            for (let subtask = 0; subtask < parallelism; subtask++) {
+              const restored = openRestored(files, restoreOf(written), subtaskOf(subtask, parallelism))
+              for (const _ of restored.keyed('count'));
+              restored.list('source', 'splits')
+            }
+          }
+          expect(restoreAll, `byte ${at} of ${path}, parallelism ${parallelism}`).toThrow(expect.objectContaining({ code: 'SNAPSHOT_CORRUPT', message: expect.stringContaining(path.slice('/checkpoints/'.length)) }))
+        }
+      }
+    }
+  })
+
+  test('a file that is verified is read once', () => {
+    const files = new MemoryFiles()
+    const written = writeFiles(files)
+    const bytesRead = new Map<string, number>()
+    const openRead = files.openRead.bind(files)
+    vi.spyOn(files, 'openRead').mockImplementation(path => {
+      const handle = openRead(path)
+      const read = (into: Uint8Array, position: number) => {
+        bytesRead.set(path, (bytesRead.get(path) ?? 0) + into.length)
+        return handle.read(into, position)
+      }
+      return { read, close: () => handle.close() }
+    })
+    const [own, other] = written as [SnapshotFile, SnapshotFile]
+    for (const file of written) new SnapshotFileReader(files, file, { verified: true }).close()
+    const [index, indexOfOther] = [bytesRead.get(own.path) ?? 0, bytesRead.get(other.path) ?? 0]
+    bytesRead.clear()
+    for (const _ of openRestored(files, restoreOf(written), subtaskOf(0, 2)).keyed('count'));
+    expect(bytesRead).toEqual(new Map([[own.path, index + own.bytes], [other.path, indexOfOther]]))
   })
 })
 

@@ -123,7 +123,7 @@ describe('checkpoints of what has changed', () => {
     ])
   })
 
-  test('are restored with all of them; the first of the next attempt is offered none', () => {
+  test('are restored with all of them, and the first of the next attempt may go on from them', () => {
     const { cluster, a, b } = goingOn(() => true)
     cluster.pass(3000)
     expect(a.last('trigger')?.barrier).toMatchObject({ checkpointId: 3, since: 2 })
@@ -132,8 +132,24 @@ describe('checkpoints of what has changed', () => {
     expect(chains(a)).toEqual([
       ['chk-1/task-1-0 chk-2/task-1-0 chk-3/task-1-0', 'chk-1/task-1-1 chk-2/task-1-1 chk-3/task-1-1'],
     ])
+    const c = cluster.taskManagers.at(-1) as TestTaskManager
+    c.goesOn = () => true
     cluster.pass(1000)
-    expect(a.last('trigger')?.barrier).toMatchObject({ checkpointId: 4, since: undefined })
+    expect(a.last('trigger')?.barrier).toMatchObject({ checkpointId: 4, since: 3 })
+    cluster.kill(c)
+    cluster.connect('d')
+    expect(chains(a)[0]?.[0]).toBe('chk-1/task-1-0 chk-2/task-1-0 chk-3/task-1-0 chk-4/task-1-0')
+  })
+
+  test('never go on from the snapshot that the job was started from', () => {
+    const { cluster, jobId } = goingOn(() => true)
+    cluster.pass(1000)
+    const savepointPath = `${project}/.flink-ts/checkpoints/${jobId}/chk-1`
+    const other = cluster.submit({ savepointPath })
+    const [c, d] = [cluster.connect('c'), cluster.connect('d')]
+    for (const worker of [c, d]) worker.goesOn = () => true
+    cluster.pass(1000)
+    expect(c.last('trigger')).toMatchObject({ jobId: other, barrier: { since: undefined } })
   })
 
   test('go on from the last that is complete, not from one that was given up', () => {
@@ -158,9 +174,9 @@ describe('checkpoints of what has changed', () => {
     expect(directories(cluster, jobId)).toEqual(['chk-2 (files only)', 'chk-3 (files only)', 'chk-4'])
     const workers = [cluster.connect('d'), cluster.connect('e')]
     expect(chains(workers[0] as TestTaskManager)[0]?.[0]).toBe('chk-2/task-1-0 chk-3/task-1-0 chk-4/task-1-0')
-    for (const worker of workers) worker.goesOn = id => id > 5
+    for (const worker of workers) worker.goesOn = () => true
     cluster.pass(2000)
-    expect(directories(cluster, jobId)).toEqual(['chk-5 (files only)', 'chk-6'])
+    expect(directories(cluster, jobId)).toEqual(['chk-2 (files only)', 'chk-3 (files only)', 'chk-4 (files only)', 'chk-5 (files only)', 'chk-6'])
   })
 
   test('savepoints, and jobs that ask for it, have everything in one place', () => {

@@ -13,7 +13,7 @@ export function openKeyedState(context: ChainContext, operatorId: string, own: (
       else yield block
     }
   }
-  backend.restore(tables())
+  backend.restore(tables(), context.restored.checkpointId)
   kept.forEach(own)
   return backend
 }

@@ -29,8 +29,11 @@ export interface KeyedStateBackend {
    * one, and says so (`SnapshotRun.since`). Blocks go to `sink` in steps; at most one snapshot is under way.
    */
   startSnapshot(sink: SnapshotSink, checkpoint?: SnapshotOrder): SnapshotRun
-  /** Takes back what `startSnapshot` wrote before, for the key groups that this backend owns, earlier blocks first. Before the first record. */
-  restore(blocks: Iterable<KeyedBlock>): void
+  /**
+   * Takes back what `startSnapshot` wrote before, for the key groups that this backend owns, earlier blocks first. Before the
+   * first record. `checkpointId`: of the snapshot, which the next may then go on from.
+   */
+  restore(blocks: Iterable<KeyedBlock>, checkpointId?: number): void
   /** Called once per turn: evicts what is over the memory limit, in slices of at most a millisecond or so. */
   maintain(): void
   stats(): KeyedStateStats

@@ -368,3 +368,29 @@ function verify(blocks: readonly KeyedBlock[], expected: Model, backendCase: Bac
   expect(new Map([...found.values].sort())).toEqual(new Map([...expected.values].sort()))
   expect(new Map([...found.maps].sort())).toEqual(new Map([...expected.maps].sort()))
 }
+
+test.each(backends)('$name: what was restored is a snapshot to go on from, with what came and went since', backendCase => {
+  const first = open(backendCase)
+  const put = (backend: KeyedStateBackend, key: number, value: unknown) => {
+    backend.setCurrentKey(key)
+    backend.values('v').put(0, value)
+  }
+  for (let i = 0; i < 500; i++) put(first, i, [i])
+  const whole = snapshot(first)
+  const second = open(backendCase)
+  second.restore(whole, 7)
+  put(second, 1, ['changed'])
+  put(second, 600, ['new'])
+  second.setCurrentKey(2)
+  second.values('v').remove(0)
+  second.maintain()
+  const { blocks, sink } = collect()
+  const run = second.startSnapshot(sink, { checkpointId: 8, since: 7 })
+  while (!run.step(100)) {}
+  expect(run.since).toBe(7)
+  expect(blocks.reduce((sum, { bytes }) => sum + bytes.length, 0)).toBeLessThan(whole.reduce((sum, { bytes }) => sum + bytes.length, 0) / (backendCase.memoryLimit < 10_000 ? 1 : 4))
+  const third = open(backendCase)
+  third.restore([...whole, ...blocks.map(block => ({ ...block, isChange: true }))], 8)
+  expect(sorted(third.values('v').entries(0))).toEqual(sorted(second.values('v').entries(0)))
+  expect([...third.values('v').entries(0)]).toHaveLength(500)
+})

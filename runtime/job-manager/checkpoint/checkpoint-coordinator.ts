@@ -137,8 +137,9 @@ export class CheckpointCoordinator {
   #nextId: number
   #completed: CompletedCheckpoint[]
   #initial: CompletedCheckpoint | undefined
-  /** The last checkpoint that these tasks took and that is complete and retained: the next may go on from it. */
+  /** The last checkpoint of the job that these tasks took, or were restored from, and that is retained: the next may go on from it. */
   #base: number | undefined
+  #restoredId: number | undefined
   #failuresInARow = 0
   /** Infinity: nothing periodic. */
   #nextPeriodicAt: Timestamp = Infinity
@@ -170,11 +171,16 @@ export class CheckpointCoordinator {
   get completed(): readonly CompletedCheckpoint[] {
     return this.#completed
   }
+  /** What an attempt starts from, where it is a checkpoint of the job: its first may go on from that. */
+  get restored(): CompletedCheckpoint | undefined {
+    return this.#completed.find(({ id }) => id === this.#restoredId)
+  }
   get nextCheckpointId(): number {
     return this.#nextId
   }
   /** After a restore from an older checkpoint than the newest: the newer ones could not be read. */
   restoredFrom(id: number): void {
+    this.#restoredId = id
     if (this.#completed.some(checkpoint => checkpoint.id === id)) this.#completed = this.#completed.filter(checkpoint => checkpoint.id <= id)
     this.#nextId = Math.max(this.#nextId, id + 1)
   }
@@ -206,7 +212,7 @@ export class CheckpointCoordinator {
         this.#tasks.fill('CREATED')
         this.#ended = new Set()
         this.#covered = new Set()
-        this.#base = undefined
+        this.#base = this.restored?.id
         this.#active = true
         this.#again = false
         this.#failuresInARow = 0

@@ -24,7 +24,7 @@ export class JobSnapshots {
   readonly #referredTo = new Map<string, ReadonlySet<string>>()
   /** Directories of checkpoints that are no longer retained, but have files that a later one needs. */
   readonly #lingering = new Set<string>()
-  /** The last checkpoint of this attempt. */
+  /** The checkpoint that the next may go on from. */
   #base: WrittenSnapshot | undefined
 
   /** `warn` gets what went wrong without consequences for the job. */
@@ -109,9 +109,10 @@ export class JobSnapshots {
     })
   }
 
-  /** New tasks know nothing of what those before them wrote. */
-  attemptStarted(): void {
-    this.#base = undefined
+  /** New tasks may go on from what they were restored from, if that is a checkpoint of this job. */
+  goOnFrom(base: CompletedCheckpoint | undefined): void {
+    if (base === undefined) this.#base = undefined
+    else if (this.#base?.checkpointId !== base.id) this.#base = this.#snapshots.written(base.path)
   }
 
   /** Makes a snapshot exist. */

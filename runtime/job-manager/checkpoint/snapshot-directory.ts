@@ -23,7 +23,7 @@ export interface SnapshotToWrite {
   readonly maxParallelism: Readonly<Record<number, number>>
   readonly completedAt: Timestamp
   readonly pending: PendingSnapshot
-  /** The last checkpoint of this attempt: what tasks may have gone on from. */
+  /** What tasks may have gone on from. */
   readonly base: WrittenSnapshot | undefined
 }
 
@@ -32,7 +32,7 @@ export interface WrittenSnapshot {
   readonly checkpointId: number
   readonly directory: string
   readonly operators: readonly ManifestOperator[]
-  /** Of the files that were written for it. */
+  /** Of the files that were written for it; 0 if that was before. */
   readonly bytes: number
 }
 
@@ -100,6 +100,12 @@ export class SnapshotDirectory {
     const byPath = new Map(operators.flatMap(({ files }) => files.flat().map(file => [file.path, file] as const)))
     for (const file of byPath.values()) verifyLength(this.#files, file)
     if (contents) for (const file of byPath.values()) yield* verifyInSlices(this.#files, file)
+  }
+
+  /** As `write` returned it. */
+  written(directory: string): WrittenSnapshot {
+    const { checkpointId, operators } = readSnapshot(this.#files, directory, false)
+    return { checkpointId, directory, operators, bytes: 0 }
   }
 
   exists(directory: string): boolean {

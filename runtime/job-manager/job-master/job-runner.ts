@@ -408,6 +408,7 @@ export class JobRunner {
         this.#restoredFrom = found.value.checkpoint
         this.#checkpoints.restoredFrom(found.value.checkpoint.id)
       }
+      this.#snapshots.goOnFrom(this.#checkpoints.restored)
     } catch (error) {
       this.#search = undefined
       return this.#job({ kind: 'deployFailed', error: errorToData(error, 'STORAGE_FAILED') })
@@ -453,7 +454,6 @@ export class JobRunner {
       for (const { taskManager, slotIndex } of slots) this.#job({ kind: 'slotFree', taskManager, slotIndex, error: undefined })
       return
     }
-    this.#snapshots.attemptStarted()
     this.#checkpoint({ kind: 'attemptStarted' })
     const peers = slots.map(slot => slot.dataSocket)
     slots.forEach((slot, number) => {

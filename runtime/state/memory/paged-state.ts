@@ -86,9 +86,11 @@ export class PagedState implements KeyedStateBackend {
     return { since, step: budget => run.step(budget), abort: () => run.abort() }
   }
 
-  restore(blocks: Iterable<KeyedBlock>): void {
+  restore(blocks: Iterable<KeyedBlock>, checkpointId?: number): void {
+    const read = { whole: 0, changes: 0 }
     for (const { state, keyGroup, bytes, isChange = false, checked } of blocks) {
       if (keyGroup < this.keyGroups.start || keyGroup > this.keyGroups.end) continue
+      read[isChange ? 'changes' : 'whole'] += bytes.length
       const { kind, sections } = readBlock(bytes, state, checked)
       for (const section of sections) {
         if (kind === 'value') restoreValues(this.#valueTable(state), keyGroup, section, isChange)
@@ -96,6 +98,7 @@ export class PagedState implements KeyedStateBackend {
         this.#pager.makeRoom()
       }
     }
+    if (checkpointId !== undefined) this.#chains.restored(checkpointId, read)
     this.#current.serial++
   }
 

@@ -45,6 +45,15 @@ export class SnapshotChains {
     this.#always = always
   }
 
+  /** What there is now is what that checkpoint holds. */
+  restored(checkpointId: number, read: { readonly whole: number; readonly changes: number }): void {
+    const pager = this.#pager
+    // What was restored has the stamps of before.
+    pager.epoch++
+    pager.removals = new Removals()
+    this.#links.set(checkpointId, { epoch: pager.epoch, touched: pager.touched, length: 1, ...read })
+  }
+
   /** Called right before the snapshot begins. */
   next(order: SnapshotOrder | undefined): NextSnapshot {
     if (order === undefined) return { since: undefined, epoch: 0, written: () => {} }

@@ -82,8 +82,8 @@ export interface KeyedBlock {
   readonly state: string
   readonly keyGroup: number
   readonly bytes: Uint8Array
-  /** Of what had changed since the snapshot whose blocks come before. */
-  readonly isChange?: boolean
+  /** 0, or left out: of a snapshot that held everything. n: of the n-th after it, which held what had changed since the one before. */
+  readonly link?: number
   /** A checksum over all of them was found right just now: those of their parts need not be looked at. */
   readonly checked?: true
 }

@@ -320,7 +320,7 @@ async function modelRound(backendCase: BackendCase, random: Random): Promise<voi
         run = undefined
       } else if (run.step(random.int(60))) {
         if (run.since !== undefined) changes++
-        const chain = run.since === undefined ? blocks : [...(complete.get(run.since) ?? []), ...blocks.map(block => ({ ...block, isChange: true }))]
+        const chain = run.since === undefined ? blocks : [...(complete.get(run.since) ?? []), ...blocks.map(block => ({ ...block, link: 1 }))]
         run = undefined
         snapshots++
         verify(chain, expected as Model, backendCase, random)
@@ -352,8 +352,8 @@ function verify(blocks: readonly KeyedBlock[], expected: Model, backendCase: Bac
   const found: Model = { values: new Map(), maps: new Map() }
   for (let subtask = 0; subtask < parallelism; subtask++) {
     const part = open(backendCase, keyGroupRangeOf(subtask, parallelism, maxParallelism))
-    const whole = blocks.filter(block => block.isChange !== true)
-    part.restore([...random.shuffle(whole), ...blocks.filter(block => block.isChange === true)])
+    const whole = blocks.filter(block => (block.link ?? 0) === 0)
+    part.restore([...random.shuffle(whole), ...blocks.filter(block => (block.link ?? 0) > 0)])
     for (const namespace of part.values('v').namespaces()) {
       for (const [key, value] of part.values('v').entries(namespace)) found.values.set(`${String(canonicalKey(key))} ${typeof key} ${namespace}`, { key, namespace, value: value as number[] | number })
     }
@@ -390,7 +390,7 @@ test.each(backends)('$name: what was restored is a snapshot to go on from, with 
   expect(run.since).toBe(7)
   expect(blocks.reduce((sum, { bytes }) => sum + bytes.length, 0)).toBeLessThan(whole.reduce((sum, { bytes }) => sum + bytes.length, 0) / (backendCase.memoryLimit < 10_000 ? 1 : 4))
   const third = open(backendCase)
-  third.restore([...whole, ...blocks.map(block => ({ ...block, isChange: true }))], 8)
+  third.restore([...whole, ...blocks.map(block => ({ ...block, link: 1 }))], 8)
   expect(sorted(third.values('v').entries(0))).toEqual(sorted(second.values('v').entries(0)))
   expect([...third.values('v').entries(0)]).toHaveLength(500)
 })

@@ -87,10 +87,12 @@ export class PagedState implements KeyedStateBackend {
   }
 
   restore(blocks: Iterable<KeyedBlock>, checkpointId?: number): void {
-    const read = { whole: 0, changes: 0 }
-    for (const { state, keyGroup, bytes, isChange = false, checked } of blocks) {
+    const read = { length: 1, whole: 0, changes: 0 }
+    for (const { state, keyGroup, bytes, link = 0, checked } of blocks) {
       if (keyGroup < this.keyGroups.start || keyGroup > this.keyGroups.end) continue
+      const isChange = link > 0
       read[isChange ? 'changes' : 'whole'] += bytes.length
+      read.length = Math.max(read.length, link + 1)
       const { kind, sections } = readBlock(bytes, state, checked)
       for (const section of sections) {
         if (kind === 'value') restoreValues(this.#valueTable(state), keyGroup, section, isChange)

@@ -36,7 +36,7 @@ function open() {
     return next.since
   }
   touch(0, entries)
-  return { touch, remove, take, pager }
+  return { touch, remove, take, pager, chains }
 }
 
 test('the first holds everything; then changes, as long as they are few', () => {
@@ -98,4 +98,13 @@ test('removals are remembered for as long as somebody may ask, and no more of th
   }
   expect(pager.removals?.count).toBeLessThan(10_001)
   expect(take(4, 3, 100_000)).toBe(undefined)
+})
+
+test('what was restored goes on: as long a chain, of as many bytes', () => {
+  for (const [length, changes, since] of [[3, 50_000, 7], [64, 50_000, undefined], [3, 100_000, undefined]] as const) {
+    const { chains, take, touch } = open()
+    chains.restored(7, { length, whole: 100_000, changes })
+    touch(0, 10)
+    expect(take(8, 7, 1000)).toBe(since)
+  }
 })

@@ -15,6 +15,7 @@ const longestChain = 64
 const bytesOfFile = 4 * 1024
 /** Snapshots that may still become complete, for one to go on from. */
 const mostLinks = 16
+
 interface Link {
   /** The pager's number of it. */
   readonly epoch: number
@@ -46,12 +47,12 @@ export class SnapshotChains {
   }
 
   /** What there is now is what that checkpoint holds. */
-  restored(checkpointId: number, read: { readonly whole: number; readonly changes: number }): void {
+  restored(checkpointId: number, read: { readonly length: number; readonly whole: number; readonly changes: number }): void {
     const pager = this.#pager
     // What was restored has the stamps of before.
     pager.epoch++
     pager.removals = new Removals()
-    this.#links.set(checkpointId, { epoch: pager.epoch, touched: pager.touched, length: 1, ...read })
+    this.#links.set(checkpointId, { epoch: pager.epoch, touched: pager.touched, ...read })
   }
 
   /** Called right before the snapshot begins. */

@@ -68,7 +68,7 @@ export function openRestored(files: FileSystem, restore: SubtaskRestore | undefi
       for (const chain of restore.operators[operatorId]?.files ?? []) {
         for (const [i, file] of chain.entries()) {
           const wanted = i === chain.length - 1 ? ours : (entry: IndexEntry) => ours(entry) && !isWrittenWhole(entry.state)
-          yield* read(file, wanted, (reader, entry) => ({ state: entry.state, keyGroup: entry.keyGroup, bytes: reader.keyed(entry), isChange: i > 0, checked: true }))
+          yield* read(file, wanted, (reader, entry) => ({ state: entry.state, keyGroup: entry.keyGroup, bytes: reader.keyed(entry), link: i, checked: true }))
         }
       }
     },

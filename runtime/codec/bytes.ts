@@ -85,26 +85,28 @@ export class ByteWriter {
     this.length += bytes.length
   }
 
+  /** Short text behind a header of one byte, if it is ASCII: a loop is faster than a native call. False, and nothing is written, if not. There must be room. */
+  shortAscii(header: number, text: string): boolean {
+    const { bytes } = this
+    const start = this.length
+    let at = start + 1
+    let all = 0
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i)
+      all |= code
+      bytes[at++] = code
+    }
+    if (all >= 0x80) return false
+    bytes[start] = header
+    this.length = at
+    return true
+  }
+
   /** Any text, lone surrogates included, with its length in front. */
   string(text: string): void {
     const { length } = text
     this.ensure(length * 3 + 16)
-    if (length < shortText) {
-      // Its header is one byte, and a loop is faster than a native call.
-      const { bytes } = this
-      let at = this.length
-      bytes[at++] = length * 2
-      let all = 0
-      for (let i = 0; i < length; i++) {
-        const code = text.charCodeAt(i)
-        all |= code
-        bytes[at++] = code
-      }
-      if (all < 0x80) {
-        this.length = at
-        return
-      }
-    }
+    if (length < shortText && this.shortAscii(length * 2, text)) return
     if (text.isWellFormed()) {
       // The length comes first and is not known: written for the usual case (one byte a unit), moved if it was not.
       const start = this.length
@@ -140,7 +142,8 @@ export class ByteWriter {
   }
 
   reset(): void {
-    const drop = this.bytes.length > keptCapacity && this.length < this.bytes.length >> 2
+    // Of an empty one it is not known what it is for.
+    const drop = this.bytes.length > keptCapacity && this.length > 0 && this.length < this.bytes.length >> 2
     this.length = 0
     if (drop) {
       this.bytes = new Uint8Array(1024)

@@ -105,20 +105,7 @@ export class ValueWriter {
     const { length } = value
     if (length <= shortStringMax) {
       out.ensure(length + 1)
-      const { bytes } = out
-      const start = out.length
-      let at = start + 1
-      let all = 0
-      for (let i = 0; i < length; i++) {
-        const code = value.charCodeAt(i)
-        all |= code
-        bytes[at++] = code
-      }
-      if (all < 0x80) {
-        bytes[start] = shortString + length
-        out.length = at
-        return
-      }
+      if (out.shortAscii(shortString + length, value)) return
     }
     out.u8(tag.string)
     out.string(value)

@@ -4,7 +4,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, existsSync, fstatSync, openSync } from 'node:fs'
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { childEnvironment } from './child-environment.ts'
@@ -90,9 +90,10 @@ function same(one: SpawnRequest, other: SpawnRequest): boolean {
   return text(one) === text(other)
 }
 
+/** What keeps this process alive for it. Its pipes are sockets; one that could not be started has none. */
 function handlesOf(child: ChildProcess): (ChildProcess | Socket)[] {
-  // The pipes of a child are sockets; the types know them as streams.
-  return [child, child.stdin as unknown as Socket, child.stdio[3] as unknown as Socket].filter(each => (each as unknown) != null)
+  const pipes = [child.stdin, child.stdio[3]].filter(each => each instanceof Socket)
+  return [child, ...pipes]
 }
 
 function spawnNow({ name, entry, clusterId, projectDirectory, logFile, environment }: SpawnRequest): Spawned {

@@ -14,13 +14,22 @@ export interface CheckpointRecord {
   readonly tasks: number
   status: 'IN_PROGRESS' | 'COMPLETED' | 'FAILED'
   /** By task index. */
-  readonly acknowledged: Map<number, { readonly at: Timestamp; readonly bytes: number; readonly timings: SnapshotTimings }>
+  readonly acknowledged: Map<number, Acknowledged>
   latestAckAt: Timestamp | undefined
+  /** Written for it. */
   bytes: number
+  /** All that it holds, in files of earlier ones that it goes on from too; what was written for it as long as that is not known. */
+  stateBytes: number
   endedAt: Timestamp | undefined
   path: string | undefined
   failure: string | undefined
   discarded: boolean
+}
+export interface Acknowledged {
+  readonly at: Timestamp
+  readonly timings: SnapshotTimings
+  readonly bytes: number
+  stateBytes: number
 }
 export interface RestoredRecord {
   readonly id: number
@@ -38,6 +47,7 @@ export class CheckpointStatistics {
   #history: CheckpointRecord[] = []
   #durations: number[] = []
   #sizes: number[] = []
+  #stateSizes: number[] = []
   #latest: Partial<Record<'completed' | 'savepoint' | 'failed', CheckpointRecord>> = {}
   #counts = { restored: 0, completed: 0, failed: 0 }
   #restored: RestoredRecord | undefined
@@ -45,16 +55,27 @@ export class CheckpointStatistics {
   triggered(id: number, kind: CheckpointKind, tasks: number, now: Timestamp): void {
     this.#history.push({
       id, kind, triggeredAt: now, tasks, status: 'IN_PROGRESS', acknowledged: new Map(), latestAckAt: undefined,
-      bytes: 0, endedAt: undefined, path: undefined, failure: undefined, discarded: false,
+      bytes: 0, stateBytes: 0, endedAt: undefined, path: undefined, failure: undefined, discarded: false,
     })
     if (this.#history.length > historyLength) this.#history.shift()
   }
   acknowledged(id: number, task: number, bytes: number, timings: SnapshotTimings, now: Timestamp): void {
     const record = this.find(id)
     if (!record) return
-    record.acknowledged.set(task, { at: now, bytes, timings })
+    record.acknowledged.set(task, { at: now, timings, bytes, stateBytes: bytes })
     record.latestAckAt = now
     record.bytes += bytes
+    record.stateBytes += bytes
+  }
+  /** `stateBytes` by task. */
+  written(id: number, stateBytes: readonly number[]): void {
+    const record = this.find(id)
+    if (!record) return
+    record.stateBytes = 0
+    for (const [task, acknowledged] of record.acknowledged) {
+      acknowledged.stateBytes = stateBytes[task] ?? 0
+      record.stateBytes += acknowledged.stateBytes
+    }
   }
   completed(id: number, path: string, bytes: number, now: Timestamp): void {
     this.#counts.completed++
@@ -62,7 +83,7 @@ export class CheckpointStatistics {
     if (!record) return
     Object.assign(record, { status: 'COMPLETED', path, bytes, endedAt: now } satisfies Partial<CheckpointRecord>)
     this.#latest[record.kind === 'checkpoint' ? 'completed' : 'savepoint'] = record
-    for (const [list, value] of [[this.#durations, now - record.triggeredAt], [this.#sizes, bytes]] as const) {
+    for (const [list, value] of [[this.#durations, now - record.triggeredAt], [this.#sizes, bytes], [this.#stateSizes, record.stateBytes]] as const) {
       list.push(value)
       if (list.length > summaryLength) list.shift()
     }
@@ -107,6 +128,9 @@ export class CheckpointStatistics {
   }
   get sizes(): RestStatistics {
     return summarize(this.#sizes)
+  }
+  get stateSizes(): RestStatistics {
+    return summarize(this.#stateSizes)
   }
   find(id: number): CheckpointRecord | undefined {
     return this.#history.find(record => record.id === id) ?? Object.values(this.#latest).find(record => record?.id === id)

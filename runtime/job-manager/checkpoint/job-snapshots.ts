@@ -1,5 +1,5 @@
 /** Where the snapshots of one job lie, and all reading, writing and removing of them. */
-import { referredTo, type SnapshotDirectory, type SnapshotToWrite, type WrittenSnapshot } from './snapshot-directory.ts'
+import { referredTo, type SnapshotBase, type SnapshotDirectory, type SnapshotToWrite, type WrittenSnapshot } from './snapshot-directory.ts'
 import { errorToData, type ErrorData } from '../../core/errors.ts'
 import { ensureDirectory, type FileSystem } from '../../core/files.ts'
 import type { Submission } from '../dispatcher/job-store.ts'
@@ -25,7 +25,7 @@ export class JobSnapshots {
   /** Directories of checkpoints that are no longer retained, but have files that a later one needs. */
   readonly #lingering = new Set<string>()
   /** The checkpoint that the next may go on from. */
-  #base: WrittenSnapshot | undefined
+  #base: SnapshotBase | undefined
 
   /** `warn` gets what went wrong without consequences for the job. */
   constructor(files: FileSystem, snapshots: SnapshotDirectory, submission: Submission, warn: (message: string, error: ErrorData) => void) {
@@ -112,7 +112,7 @@ export class JobSnapshots {
   /** New tasks may go on from what they were restored from, if that is a checkpoint of this job. */
   goOnFrom(base: CompletedCheckpoint | undefined): void {
     if (base === undefined) this.#base = undefined
-    else if (this.#base?.checkpointId !== base.id) this.#base = this.#snapshots.written(base.path)
+    else if (this.#base?.checkpointId !== base.id) this.#base = this.#snapshots.base(base.path)
   }
 
   /** Makes a snapshot exist. */
@@ -121,7 +121,7 @@ export class JobSnapshots {
   }
 
   /** A checkpoint that was written is retained, and the next may go on from it. */
-  retain(written: WrittenSnapshot): void {
+  retain(written: SnapshotBase): void {
     this.#base = written
     this.#referredTo.set(written.directory, referredTo(written.directory, written.operators))
   }

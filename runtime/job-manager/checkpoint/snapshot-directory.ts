@@ -24,16 +24,20 @@ export interface SnapshotToWrite {
   readonly completedAt: Timestamp
   readonly pending: PendingSnapshot
   /** What tasks may have gone on from. */
-  readonly base: WrittenSnapshot | undefined
+  readonly base: SnapshotBase | undefined
 }
 
-/** A snapshot as its manifest has it. */
-export interface WrittenSnapshot {
+/** A snapshot as its manifest has it, for the next to go on from. */
+export interface SnapshotBase {
   readonly checkpointId: number
   readonly directory: string
   readonly operators: readonly ManifestOperator[]
-  /** Of the files that were written for it; 0 if that was before. */
+}
+export interface WrittenSnapshot extends SnapshotBase {
+  /** Of the files that were written for it. */
   readonly bytes: number
+  /** By task: of all files that hold its state. */
+  readonly stateBytes: readonly number[]
 }
 
 export interface StoredSnapshot extends SnapshotContent {
@@ -53,12 +57,15 @@ export class SnapshotDirectory {
   write(directory: string, { jobId, graph, firstTask, maxParallelism, completedAt, pending, base }: SnapshotToWrite): WrittenSnapshot {
     const { checkpointId, checkpointKind, triggeredAt, files, coordinators } = pending
     const contents = files.map(file => (file === undefined ? undefined : this.#statesIn(file)))
+    /** By task, of all its operators. */
+    const standsOn = files.map(() => new Map<string, ManifestFile>())
     const operators = graph.vertices.flatMap((vertex, index) => {
       const tasks = Array.from({ length: vertex.parallelism }, (_, subtask) => (firstTask[index] as number) + subtask)
       return vertex.operators.map((operator): ManifestOperator => {
         const { id, name, uid, kind, at } = operator
         const before = base?.operators.find(each => each.id === id)
         const earlier = tasks.map((task, subtask) => earlierFiles(base, before?.subtasks[subtask], files[task]?.since[id], operator))
+        tasks.forEach((task, subtask) => earlier[subtask]?.forEach(file => standsOn[task]?.set(file.name, file)))
         // What a task goes on from may hold states of which nothing has changed since.
         const known = earlier.some(each => each.length > 0) ? (before?.states ?? []) : []
         const states = mergeStates([...known, ...tasks.flatMap(task => contents[task]?.get(id) ?? [])])
@@ -73,7 +80,11 @@ export class SnapshotDirectory {
       jobId, jobName: graph.name, graphHash: graph.hash, checkpointId, kind: checkpointKind, triggeredAt, completedAt, operators,
       coordinators: [...coordinators].map(([operatorId, state]) => ({ operatorId, state })),
     })
-    return { checkpointId, directory, operators, bytes: files.reduce((sum, file) => sum + (file?.bytes ?? 0), 0) }
+    return {
+      checkpointId, directory, operators,
+      bytes: files.reduce((sum, file) => sum + (file?.bytes ?? 0), 0),
+      stateBytes: files.map((file, task) => (file?.bytes ?? 0) + sumOf(standsOn[task])),
+    }
   }
 
   /**
@@ -102,10 +113,10 @@ export class SnapshotDirectory {
     if (contents) for (const file of byPath.values()) yield* verifyInSlices(this.#files, file)
   }
 
-  /** As `write` returned it. */
-  written(directory: string): WrittenSnapshot {
+  /** Of one that was written before. */
+  base(directory: string): SnapshotBase {
     const { checkpointId, operators } = readSnapshot(this.#files, directory, false)
-    return { checkpointId, directory, operators, bytes: 0 }
+    return { checkpointId, directory, operators }
   }
 
   exists(directory: string): boolean {
@@ -141,8 +152,10 @@ export class SnapshotDirectory {
   }
 }
 
+const sumOf = (files: ReadonlyMap<string, ManifestFile> | undefined) => [...(files?.values() ?? [])].reduce((sum, file) => sum + file.bytes, 0)
+
 /** What the file of a task that goes on from the base stands on, as a manifest beside it names it. */
-function earlierFiles(base: WrittenSnapshot | undefined, before: ManifestSubtask | undefined, since: number | undefined, operator: JobOperator): readonly ManifestFile[] {
+function earlierFiles(base: SnapshotBase | undefined, before: ManifestSubtask | undefined, since: number | undefined, operator: JobOperator): readonly ManifestFile[] {
   if (since === undefined) return []
   if (base === undefined || base.checkpointId !== since || before === undefined || before.kind === 'finished') {
     throw new FlinkError('CHECKPOINT_FAILED', `the state of "${operator.name}" goes on from checkpoint ${since}, which is not at hand`)

@@ -506,6 +506,7 @@ export class JobRunner {
         jobId: this.jobId, graph: this.graph, firstTask: this.table.firstTask, maxParallelism: this.#restore?.maxParallelism ?? {}, completedAt: now, pending,
       })
       bytes = written.bytes
+      this.statistics.written(checkpointId, written.stateBytes)
       // The pointer before the notification: what sinks commit must never be newer than where a new JobManager goes on from.
       const completed: CompletedCheckpoint = { id: checkpointId, kind: checkpointKind, path: directory, triggeredAt, completedAt: now, bytes }
       if (checkpointKind === 'checkpoint') {

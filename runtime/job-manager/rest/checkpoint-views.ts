@@ -1,5 +1,5 @@
 /** What REST shows of checkpoints, in Flink's JSON. */
-import type { CheckpointRecord } from '../../metrics/checkpoint-statistics.ts'
+import type { Acknowledged, CheckpointRecord } from '../../metrics/checkpoint-statistics.ts'
 import { summarize } from '../../metrics/checkpoint-statistics.ts'
 import type { RestCheckpoint, RestCheckpointConfig, RestCheckpointCounters, RestCheckpoints, RestStatistics } from '../../protocol/rest.ts'
 import type { JobRunner } from '../job-master/job-runner.ts'
@@ -7,11 +7,11 @@ import type { JobRunner } from '../job-master/job-runner.ts'
 const none: RestStatistics = summarize([])
 
 export function checkpoints(job: JobRunner): RestCheckpoints {
-  const { counts, sizes, durations, latest, restored, history } = job.statistics
+  const { counts, sizes, stateSizes, durations, latest, restored, history } = job.statistics
   const view = (record: CheckpointRecord | undefined) => (record ? checkpoint(job, record) : null)
   return {
     counts,
-    summary: { checkpointed_size: sizes, state_size: sizes, end_to_end_duration: durations, alignment_buffered: none, processed_data: none, persisted_data: none },
+    summary: { checkpointed_size: sizes, state_size: stateSizes, end_to_end_duration: durations, alignment_buffered: none, processed_data: none, persisted_data: none },
     latest: {
       completed: view(latest.completed),
       savepoint: view(latest.savepoint),
@@ -29,8 +29,7 @@ export function checkpoint(job: JobRunner, record: CheckpointRecord): RestCheckp
       const first = job.table.firstTask[index] ?? 0
       const acks = [...record.acknowledged].filter(([task]) => task >= first && task < first + vertex.parallelism).map(([, ack]) => ack)
       const latest = Math.max(-1, ...acks.map(ack => ack.at))
-      const size = acks.reduce((sum, ack) => sum + ack.bytes, 0)
-      return [vertex.id, { id, status, ...counters(latest, size, latest < 0 ? 0 : latest - triggeredAt, vertex.parallelism, acks.length) }]
+      return [vertex.id, { id, status, ...counters(latest, { bytes: sum(acks, 'bytes'), stateBytes: sum(acks, 'stateBytes') }, latest < 0 ? 0 : latest - triggeredAt, vertex.parallelism, acks.length) }]
     }),
   )
   return {
@@ -41,16 +40,18 @@ export function checkpoint(job: JobRunner, record: CheckpointRecord): RestCheckp
     savepointFormat: kind === 'checkpoint' ? null : 'NATIVE',
     checkpoint_type: kind === 'checkpoint' ? 'CHECKPOINT' : kind === 'savepoint' ? 'SAVEPOINT' : 'SYNC_SAVEPOINT',
     trigger_timestamp: triggeredAt,
-    ...counters(record.latestAckAt ?? -1, record.bytes, (endedAt ?? record.latestAckAt ?? triggeredAt) - triggeredAt, record.tasks, record.acknowledged.size),
+    ...counters(record.latestAckAt ?? -1, record, (endedAt ?? record.latestAckAt ?? triggeredAt) - triggeredAt, record.tasks, record.acknowledged.size),
     tasks,
     ...(record.path !== undefined && { external_path: record.path, discarded: record.discarded }),
     ...(status === 'FAILED' && { failure_timestamp: endedAt ?? -1, failure_message: record.failure ?? '' }),
   }
 }
 
-function counters(latestAck: number, size: number, duration: number, subtasks: number, acknowledged: number): RestCheckpointCounters {
+const sum = (acks: readonly Acknowledged[], size: 'bytes' | 'stateBytes') => acks.reduce((total, ack) => total + ack[size], 0)
+
+function counters(latestAck: number, { bytes, stateBytes }: { readonly bytes: number; readonly stateBytes: number }, duration: number, subtasks: number, acknowledged: number): RestCheckpointCounters {
   return {
-    latest_ack_timestamp: latestAck, checkpointed_size: size, state_size: size, end_to_end_duration: duration, alignment_buffered: 0, processed_data: 0, persisted_data: 0,
+    latest_ack_timestamp: latestAck, checkpointed_size: bytes, state_size: stateBytes, end_to_end_duration: duration, alignment_buffered: 0, processed_data: 0, persisted_data: 0,
     num_subtasks: subtasks, num_acknowledged_subtasks: acknowledged,
   }
 }

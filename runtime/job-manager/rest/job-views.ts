@@ -275,7 +275,7 @@ export function jobMetrics(job: JobRunner, now: number): ReadonlyMap<string, str
     numRestarts: job.history.restarts, fullRestarts: job.history.restarts, runningTime: running, uptime: running,
     numberOfCompletedCheckpoints: counts.completed, numberOfFailedCheckpoints: counts.failed, numberOfInProgressCheckpoints: counts.in_progress, totalNumberOfCheckpoints: counts.total,
     lastCheckpointDuration: latest.completed ? (latest.completed.endedAt ?? 0) - latest.completed.triggeredAt : -1,
-    lastCheckpointSize: latest.completed?.bytes ?? -1, lastCheckpointFullSize: latest.completed?.bytes ?? -1, lastCompletedCheckpointId: latest.completed?.id ?? -1,
+    lastCheckpointSize: latest.completed?.bytes ?? -1, lastCheckpointFullSize: latest.completed?.stateBytes ?? -1, lastCompletedCheckpointId: latest.completed?.id ?? -1,
     lastCheckpointCompletedTimestamp: latest.completed?.endedAt ?? -1, lastCheckpointExternalPath: latest.completed?.path ?? 'n/a', lastCheckpointRestoreTimestamp: restored?.at ?? -1,
   }
   return new Map(Object.entries(named).map(([name, value]) => [name, String(value)]))

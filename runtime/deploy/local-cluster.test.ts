@@ -217,7 +217,7 @@ describe('user code', () => {
   ])('that %s when the job is cancelled costs its TaskManager', async (_name, code) => {
     const running = start()
     await running.ready
-    const { events, client, jobId } = await submit(`${endless}.map(i => { if (i === 3) { console.log('stuck'); setTimeout(() => { ${code} }, 1) } return i }).filter(() => false).print()`, running)
+    const { events, client, jobId } = await submit(`${endless}.map(i => { if (i === 3) { setTimeout(() => { console.log('stuck'); ${code} }, 1) } return i }).filter(() => false).print()`, running)
     await events.until(printed('stuck'))
     await client.cancel(jobId)
     expect(await events.until(over)).toMatchObject({ status: 'CANCELED' })
@@ -260,7 +260,7 @@ async function startRoot(options: Partial<LocalClusterOptions>): Promise<{ root:
 test('when the root is killed everything is gone, spinning user code and its children included', async () => {
   const { root, restSocket, token, processes } = await startRoot({})
   const { events } = await submit(
-    `${endless}.map(i => { if (i === 3) { console.log('stuck'); setTimeout(() => { while (true) {} }, 1) } return i }).filter(() => false).print()`, { restSocket, token },
+    `${endless}.map(i => { if (i === 3) { setTimeout(() => { console.log('stuck'); while (true) {} }, 1) } return i }).filter(() => false).print()`, { restSocket, token },
   )
   await events.until(printed('stuck'))
   root.kill('SIGKILL')

@@ -43,6 +43,12 @@ export class ByteWriter {
     this.view = new DataView(grown.buffer)
   }
 
+  /** Leaves room that somebody else fills. */
+  skip(bytes: number): void {
+    this.ensure(bytes)
+    this.length += bytes
+  }
+
   u8(value: number): void {
     this.ensure(1)
     this.bytes[this.length++] = value

@@ -28,10 +28,12 @@ const scratchWriter = new ValueWriter(scratch)
  * (lone surrogates too), Date, Map, Set, typed arrays, ArrayBuffer, Node's Buffer, arrays, and plain objects.
  *
  * @param what the root of the path in an error, for example `state "count"`
+ * @param room so many bytes in front are for the caller to fill
  * @throws FlinkError `UNSUPPORTED_VALUE`; its detail names the path, as `state "count".items[3]`
  */
-export function encodeValue(value: unknown, what: string): Uint8Array {
+export function encodeValue(value: unknown, what: string, room = 0): Uint8Array<ArrayBuffer> {
   scratch.reset()
+  scratch.skip(room)
   scratch.u8(valueVersion)
   appendValue(scratchWriter, value, what)
   return scratch.take()
@@ -61,14 +63,16 @@ export function appendValue(writer: ValueWriter, value: unknown, what: string): 
  * A page of state: `keys[i]` belongs to `values[i]`. Entries of like shape become columns; made for 100 to 1,000 entries.
  *
  * @param what the root of the path in an error
+ * @param room so many bytes in front are for the caller to fill
  * @throws FlinkError `UNSUPPORTED_VALUE`
  */
-export function encodeEntries(keys: readonly unknown[], values: readonly unknown[], what = 'state'): Uint8Array {
+export function encodeEntries(keys: readonly unknown[], values: readonly unknown[], what = 'state', room = 0): Uint8Array<ArrayBuffer> {
   const count = keys.length
   assert(values.length === count && count <= maxRecordsPerFrame, `a page of ${count} keys and ${values.length} values`)
   const keyColumns = fill(keys, recentKeys, what)
   const valueColumns = fill(values, recentValues, what)
   scratch.reset()
+  scratch.skip(room)
   scratch.u8(entriesVersion)
   packArrayHeader(scratch, 3 + keyColumns.items + valueColumns.items)
   packNumber(scratch, count)

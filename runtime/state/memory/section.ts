@@ -37,6 +37,12 @@ import type { RemovedEntries } from './removals.ts'
 const blockVersion = 1
 const blockVersionWithNames = 2
 const sectionHeader = 24
+/**
+ * What is encoded here has room in front for the header of a block: a large section is one by itself then, without a copy of
+ * its bytes. Each copy of a large state is memory that the kernel has to find and the garbage collector to give back.
+ */
+const blockHeader = 2
+const beforeBody = blockHeader + sectionHeader
 const columns = 0
 const plain = 1
 const packed = 2
@@ -63,7 +69,7 @@ export interface Stamps {
 }
 
 /**
- * What a snapshot holds of a page, of which `pack` is what is not among its objects: its own or one that was read from the
+ * What a snapshot holds of a page (for `joinBlock`), of which `pack` is what is not among its objects: its own or one that was read from the
  * store. `kept`: entries as they were before they were touched. undefined: nothing.
  */
 export function encodeSection(page: Page, pack: Pack | undefined, kept: Kept | undefined, stamps: Stamps): Uint8Array | undefined {
@@ -108,12 +114,12 @@ function mapsWith(page: Page, { since, until }: Stamps): Entry[] {
 
 /** What was removed of one root. */
 export function encodeRemoved({ namespace, table }: Root, { keys, fields }: RemovedEntries): Uint8Array {
-  const body = encodeValue(table.kind === 'value' ? keys : [keys, fields], `state "${table.name}"`)
-  return section(namespace, keys.length, removed, [body])
+  const bytes = encodeValue(table.kind === 'value' ? keys : [keys, fields], `state "${table.name}"`, beforeBody)
+  return finish(bytes, namespace, keys.length, removed)
 }
 
 export function encodeGone(namespace: Namespace): Uint8Array {
-  return section(namespace, 0, gone, [])
+  return finish(new Uint8Array(beforeBody), namespace, 0, gone)
 }
 
 /** What is in the pack, with the objects. */
@@ -122,18 +128,18 @@ function packedSection({ namespace, table }: Root, pack: Pack, addObjects: (reco
   addObjects(records)
   const count = pack.count - pack.out + records.count
   if (count === 0) return undefined
-  return finish(pack.recordsWith(records, sectionHeader), namespace, count, packed)
+  return finish(pack.recordsWith(records, beforeBody), namespace, count, packed)
 }
 
 function valueSection({ namespace, table }: Root, keys: readonly unknown[], values: readonly unknown[]): Uint8Array {
   const what = `state "${table.name}"`
-  if (keys.length <= fewEntries) return section(namespace, keys.length, plain, [encodeValue(keys.flatMap((key, i) => [key, values[i]]), what)])
-  return section(namespace, keys.length, columns, [encodeEntries(keys, values, what)])
+  if (keys.length <= fewEntries) return finish(encodeValue(keys.flatMap((key, i) => [key, values[i]]), what, beforeBody), namespace, keys.length, plain)
+  return finish(encodeEntries(keys, values, what, beforeBody), namespace, keys.length, columns)
 }
 
 function mapSection({ namespace, table }: Root, count: number, maps: readonly Entry[]): Uint8Array {
   const what = `state "${table.name}"`
-  return count <= fewEntries ? section(namespace, count, plain, [encodeValue(plainMaps(maps), what)]) : section(namespace, count, columns, mapBody(maps, what))
+  return count <= fewEntries ? finish(encodeValue(plainMaps(maps), what, beforeBody), namespace, count, plain) : finish(withMaps(maps, what), namespace, count, columns)
 }
 
 function plainMaps(maps: readonly Entry[]): unknown[] {
@@ -146,7 +152,8 @@ function plainMaps(maps: readonly Entry[]): unknown[] {
   return flat
 }
 
-function mapBody(maps: readonly Entry[], what: string): Uint8Array[] {
+/** In columns, with room before them. */
+function withMaps(maps: readonly Entry[], what: string): Uint8Array<ArrayBuffer> {
   const keys: unknown[] = []
   const sizes: number[] = []
   const fields: unknown[] = []
@@ -161,30 +168,19 @@ function mapBody(maps: readonly Entry[], what: string): Uint8Array[] {
     }
   }
   const owners = encodeEntries(keys, sizes, what)
-  const length = new Uint8Array(4)
-  new DataView(length.buffer).setUint32(0, owners.length, true)
-  return [length, owners, encodeEntries(fields, values, what)]
-}
-
-function section(namespace: Namespace, count: number, encoding: number, parts: readonly Uint8Array[]): Uint8Array {
-  let length = sectionHeader
-  for (const part of parts) length += part.length
-  const bytes = new Uint8Array(length)
-  let at = sectionHeader
-  for (const part of parts) {
-    bytes.set(part, at)
-    at += part.length
-  }
-  return finish(bytes, namespace, count, encoding)
+  const bytes = encodeEntries(fields, values, what, beforeBody + 4 + owners.length)
+  new DataView(bytes.buffer).setUint32(beforeBody, owners.length, true)
+  bytes.set(owners, beforeBody + 4)
+  return bytes
 }
 
 /** Writes the header before a body. */
 function finish(bytes: Uint8Array<ArrayBuffer>, namespace: Namespace, count: number, encoding: number): Uint8Array {
-  const view = new DataView(bytes.buffer)
+  const view = new DataView(bytes.buffer, blockHeader)
   view.setFloat64(0, namespace, true)
   view.setUint32(8, count, true)
-  view.setUint32(12, bytes.length - sectionHeader, true)
-  view.setUint32(16, crc32(bytes.subarray(sectionHeader)), true)
+  view.setUint32(12, bytes.length - beforeBody, true)
+  view.setUint32(16, crc32(bytes.subarray(beforeBody)), true)
   view.setUint32(20, encoding, true)
   return bytes
 }
@@ -276,23 +272,27 @@ function readSection(bytes: Uint8Array, at: number, where: string, shapes: Share
   return { section: { namespace: view.getFloat64(at, true), count: view.getUint32(at + 8, true), encoding, body, shapes }, next }
 }
 
+/** Takes the sections over: one that is large is not copied. */
 export function joinBlock({ kind, shapes, name }: TableInfo, sections: readonly Uint8Array[]): Uint8Array {
-  const packs = sections.some(part => new DataView(part.buffer, part.byteOffset).getUint32(20, true) === packed)
+  const packs = sections.some(part => new DataView(part.buffer, part.byteOffset + blockHeader).getUint32(20, true) === packed)
   const names = packs ? encodeValue(shapes.names, `state "${name}"`) : undefined
-  let length = 2 + (names === undefined ? 0 : 4 + names.length)
-  for (const part of sections) length += part.length
-  const bytes = new Uint8Array(length)
+  const [first] = sections
+  const alone = first !== undefined && sections.length === 1 && names === undefined
+  let length = blockHeader + (names === undefined ? 0 : 4 + names.length)
+  for (const part of sections) length += part.length - blockHeader
+  const bytes = alone ? first : new Uint8Array(length)
   bytes[0] = packs ? blockVersionWithNames : blockVersion
   bytes[1] = kindCodes[kind]
-  let at = 2
+  if (alone) return bytes
+  let at = blockHeader
   if (names !== undefined) {
-    new DataView(bytes.buffer).setUint32(2, names.length, true)
-    bytes.set(names, 6)
-    at = 6 + names.length
+    new DataView(bytes.buffer).setUint32(at, names.length, true)
+    bytes.set(names, at + 4)
+    at += 4 + names.length
   }
   for (const part of sections) {
-    bytes.set(part, at)
-    at += part.length
+    bytes.set(part.subarray(blockHeader), at)
+    at += part.length - blockHeader
   }
   return bytes
 }

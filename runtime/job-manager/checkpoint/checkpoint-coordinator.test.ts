@@ -368,6 +368,23 @@ describe('C10, C11: tasks that finish', () => {
 })
 
 describe('over restarts', () => {
+  test('after a restart the first one waits as long again as what has to be done again has taken, at most an interval, and not twice for one checkpoint', () => {
+    const { at, machine } = coordinator()
+    const restart = (now: number, id: number) => {
+      at(now, 'over')
+      machine.restoredFrom(id)
+      at(now, 'start', 'run')
+      return (machine.nextWakeAt() as number) - now
+    }
+    at(0, 'start', 'run')
+    at(1000, 'tick', 'acks #1', 'ok #1')
+    expect(restart(1300, 1)).toBe(1300)
+    // It failed again before the next checkpoint: whoever does so all the time must get further.
+    expect(restart(2000, 1)).toBe(1000)
+    at(3000, 'tick', 'acks #2', 'ok #2')
+    expect(restart(60_000, 2)).toBe(2000)
+  })
+
   test('C14: ids go on after a failover and after a restart of the JobManager', () => {
     const { at, machine } = coordinator({}, { nextCheckpointId: 41 })
     at(0, 'start', 'run')

@@ -140,6 +140,8 @@ export class CheckpointCoordinator {
   /** The last checkpoint of the job that these tasks took, or were restored from, and that is retained: the next may go on from it. */
   #base: number | undefined
   #restoredId: number | undefined
+  /** A restart from it has waited for the job to catch up: another one must not, or a job that fails again and again would get no further. */
+  #waitedAfter: number | undefined
   #failuresInARow = 0
   /** Infinity: nothing periodic. */
   #nextPeriodicAt: Timestamp = Infinity
@@ -280,9 +282,20 @@ export class CheckpointCoordinator {
     const wasReady = this.#ready()
     this.#tasks[task] = status
     const { interval } = this.#options.config
-    if (!wasReady && this.#ready() && interval !== undefined && this.#nextPeriodicAt === Infinity) this.#nextPeriodicAt = now + interval
+    if (!wasReady && this.#ready() && interval !== undefined && this.#nextPeriodicAt === Infinity) this.#nextPeriodicAt = now + interval + this.#toCatchUp(interval, now)
     // It finished before the barrier reached it. Without it the same snapshot can be taken at once: no failure, a new plan.
     if (status === 'FINISHED' && this.#pending?.stage === 'tasks' && this.#pending.waiting.has(task)) this.#startOver(this.#pending, now)
+  }
+
+  /**
+   * How much longer than usual a job goes without a checkpoint after a restart: as long as what it has to do again has
+   * taken, and at most another interval. Its state would be written with the time in which it could catch up.
+   */
+  #toCatchUp(interval: Millis, now: Timestamp): Millis {
+    const { restored } = this
+    if (restored === undefined || restored.id === this.#waitedAfter) return 0
+    this.#waitedAfter = restored.id
+    return Math.max(0, Math.min(interval, now - restored.triggeredAt))
   }
 
   #request(event: Extract<CheckpointEvent, { kind: 'request' }>, now: Timestamp): void {

@@ -14,8 +14,8 @@ import type { CoordinatorHost, FromCoordinatorHost, FromCoordinatorWorker, Start
 
 const entry = new URL(import.meta.url.endsWith('.ts') ? './coordinator-worker.ts' : './coordinator-worker.js', import.meta.url)
 
-/** The next thread waits until the job has started, not to take the cores away from it. */
-const warmAfterMs = 2_000
+/** The next thread waits until the job has started, or has caught up after a restart, not to take the cores away from it. */
+const warmAfterMs = 5_000
 
 /** What a module may print while it is loaded; the rest is left out. */
 const maxCompileOutput = 1024 * 1024

@@ -133,6 +133,40 @@ export class Entries {
     return column
   }
 
+  /** Appends those with a stamp from `since` on and before `until`. */
+  collect(since: number, until: number, keys: CanonicalKey[], values: unknown[]): void {
+    const data = this.#data
+    for (let at = 0; at < data.length; at += width) {
+      const stamp = data[at + 3] as number
+      // In a free slot there is none, and 0 is a stamp too.
+      if (stamp < since || stamp >= until || data[at + 1] === undefined) continue
+      keys.push(data[at + 1] as CanonicalKey)
+      values.push(data[at + 2])
+    }
+  }
+
+  /** How many have this bit in their hashes. */
+  countWith(bit: number): number {
+    const data = this.#data
+    let count = 0
+    for (let at = 0; at < data.length; at += width) if (((data[at] as number) & bit) !== 0 && data[at + 1] !== undefined) count++
+    return count
+  }
+
+  /** Puts every entry into one of two others, which are empty, by a bit of its hash. */
+  moveTo(low: Entries, high: Entries, bit: number): void {
+    const data = this.#data
+    const ofHigh = this.countWith(bit)
+    low.reserve(this.size - ofHigh)
+    high.reserve(ofHigh)
+    for (let at = 0; at < data.length; at += width) {
+      const key = data[at + 1] as CanonicalKey | undefined
+      if (key === undefined) continue
+      const hash = data[at] as number
+      ;((hash & bit) === 0 ? low : high).insert(key, hash, data[at + 2], data[at + 3] as number)
+    }
+  }
+
   /** Gives every entry a slot. */
   #spread(slots: number): void {
     const old = this.#data

@@ -164,8 +164,25 @@ export function pageOf(root: Root, hash: number): Page {
 
 /** The keys of the objects of a value page, in the order of its `entries`. */
 export function keysOf(page: Page): unknown[] {
-  const keys = page.entries?.keys() ?? []
-  return keys.map(canonical => ownKey(page, canonical))
+  return ownKeys(page, page.entries?.keys() ?? [])
+}
+
+/** What those objects of a value page that have a stamp from `since` on and before `until` are, by key. */
+export function objectsOf(page: Page, since: number, until: number): { readonly keys: unknown[]; readonly values: unknown[] } {
+  const keys: CanonicalKey[] = []
+  const values: unknown[] = []
+  page.entries?.collect(since, until, keys, values)
+  return { keys: ownKeys(page, keys), values }
+}
+
+/** In place of their canonical forms. */
+function ownKeys(page: Page, keys: unknown[]): unknown[] {
+  for (let i = 0; i < keys.length; i++) {
+    const canonical = keys[i] as CanonicalKey
+    // Most are text or a number, which stand for themselves.
+    if (typeof canonical === 'string' && canonical.charCodeAt(0) === 1) keys[i] = ownKey(page, canonical)
+  }
+  return keys
 }
 
 /** One more object of a value page; returns where it lies. `key` is state's own copy. */

@@ -26,7 +26,7 @@ import { crc32 } from '../checksum.ts'
 import { SharedShapes } from '../../codec/shared-shapes.ts'
 import { decodeEntries, decodeValue, encodeEntries, encodeValue } from '../../codec/value-codec.ts'
 import type { Kept } from './kept.ts'
-import { Entry, keysOf, mapsOf } from './page.ts'
+import { Entry, mapsOf, objectsOf } from './page.ts'
 import type { Fields, Page, Root, TableInfo, TableKind } from './page.ts'
 import type { Pack } from './pack.ts'
 import { addMaps, addValues } from './packing.ts'
@@ -75,7 +75,7 @@ export interface Stamps {
 export function encodeSection(page: Page, pack: Pack | undefined, kept: Kept | undefined, stamps: Stamps): Uint8Array | undefined {
   if (page.packChanged < stamps.since) pack = undefined
   if (page.root.table.kind === 'value') {
-    const { keys, values } = valuesWith(page, stamps)
+    const { keys, values } = objectsOf(page, stamps.since, stamps.until)
     if (kept !== undefined) {
       keys.push(...kept.keys)
       values.push(...kept.values)
@@ -89,15 +89,6 @@ export function encodeSection(page: Page, pack: Pack | undefined, kept: Kept | u
   let count = 0
   for (const { value } of maps) count += (value as Fields).size
   return count === 0 ? undefined : mapSection(page.root, count, maps)
-}
-
-function valuesWith(page: Page, { since, until }: Stamps): { readonly keys: unknown[]; readonly values: unknown[] } {
-  const keys = keysOf(page)
-  const values = page.entries?.values() ?? []
-  if (since === 0 && page.changed < until) return { keys, values }
-  const stamps = page.entries?.stamps() ?? []
-  const held = (_: unknown, i: number) => (stamps[i] as number) >= since && (stamps[i] as number) < until
-  return { keys: keys.filter(held), values: values.filter(held) }
 }
 
 function mapsWith(page: Page, { since, until }: Stamps): Entry[] {

@@ -2,9 +2,9 @@
 import { canonicalKey } from '../../core/key-group.ts'
 import type { CanonicalKey } from '../../core/key-group.ts'
 import { fieldPageHash } from './current-key.ts'
-import { Entry, insertValue, keysOf, mapsOf, Page, replaceWithHalves } from './page.ts'
+import type { Entries } from './entries.ts'
+import { Entry, mapsOf, Page, replaceWithHalves } from './page.ts'
 import type { Fields } from './page.ts'
-import type { Pack } from './pack.ts'
 
 /** What becomes of the parts; the pager. */
 export interface PageOwner {
@@ -18,35 +18,37 @@ const hashBits = 32
 
 /** The page must be in memory: its objects, its pack or both. */
 export function splitPage(page: Page, owner: PageOwner): void {
-  const hashes = hashesOf(page)
-  if (page.depth === hashBits || !differ(hashes, page.pack)) {
+  if (page.depth === hashBits || !differ(page)) {
     page.splitAbove = page.count * 2
     return
   }
-  for (const half of halves(page, hashes, owner)) if (half.count > half.splitAbove) splitPage(half, owner)
+  for (const half of halves(page, owner)) if (half.count > half.splitAbove) splitPage(half, owner)
 }
 
 /** Whether two hashes (unsigned) that belong to the page would be in the same half of it. */
 export function sameHalf(page: Page, first: number, last: number): boolean {
-  return page.depth < hashBits && ((first ^ last) & (1 << (hashBits - 1 - page.depth))) === 0
+  return page.depth < hashBits && ((first ^ last) & bitOf(page)) === 0
 }
 
 /** Splits a page once, for what is to come into one of the halves. It must be in memory, and can be split. */
 export function halvePage(page: Page, owner: PageOwner): void {
-  halves(page, hashesOf(page), owner)
+  halves(page, owner)
 }
 
-/** `hashes`: of its objects. */
-function halves(page: Page, hashes: readonly number[], owner: PageOwner): Page[] {
-  const { entries, pack } = page
+/** The bit of a hash that says into which half it goes. */
+function bitOf({ depth }: Page): number {
+  return 1 << (hashBits - 1 - depth)
+}
+
+function halves(page: Page, owner: PageOwner): Page[] {
+  const { entries, pack, root } = page
+  const bit = bitOf(page)
   // Before, or each half would be written to a running snapshot once more.
   owner.copy(page)
-  const { root } = page
   const low = new Page(root, page.prefix, page.depth + 1, page.epoch)
-  const high = new Page(root, page.prefix | (1 << (hashBits - 1 - page.depth)), page.depth + 1, page.epoch)
-  let at = 0
+  const high = new Page(root, page.prefix | bit, page.depth + 1, page.epoch)
   if (pack !== undefined) {
-    const packs = pack.split(1 << (hashBits - 1 - page.depth))
+    const packs = pack.split(bit)
     low.count = packs.low.count
     high.count = packs.high.count
     if (low.count > 0) low.pack = packs.low
@@ -55,27 +57,8 @@ function halves(page: Page, hashes: readonly number[], owner: PageOwner): Page[]
   if (entries === undefined) {
     if (low.pack !== undefined) low.entries = undefined
     if (high.pack !== undefined) high.entries = undefined
-  } else if (pack === undefined && hashes.every(hash => sideOf(hash) === low)) giveAll(low)
-  else if (pack === undefined && hashes.every(hash => sideOf(hash) === high)) giveAll(high)
-  else if (root.table.kind === 'value') {
-    const canonical = entries.keys()
-    const keys = keysOf(page)
-    const values = entries.values()
-    const stamps = entries.stamps()
-    for (; at < keys.length; at++) {
-      const hash = hashes[at] as number
-      const half = sideOf(hash)
-      insertValue(half, half.entries ?? entries, canonical[at] as CanonicalKey, hash, keys[at], values[at], stamps[at] as number)
-      half.count++
-      half.objects++
-    }
-  } else {
-    const canonical = entries.keys()
-    const ownHashes = entries.hashes()
-    mapsOf(page).forEach((entry, i) => {
-      for (const field of (entry.value as Fields).values()) putField(sideOf(hashes[at++] as number), canonical[i] as CanonicalKey, ownHashes[i] as number, entry, field)
-    })
-  }
+  } else if (root.table.kind === 'value') splitValues(page, entries, low, high, bit)
+  else splitMaps(page, entries, low, high, bit)
   low.bytes = page.objects === 0 ? 0 : Math.round((page.bytes * low.objects) / page.objects)
   high.bytes = page.bytes - low.bytes
   low.changed = high.changed = page.changed
@@ -86,17 +69,44 @@ function halves(page: Page, hashes: readonly number[], owner: PageOwner): Page[]
   owner.adopt(low)
   owner.adopt(high)
   return [low, high]
+}
 
-  /** The other half stays empty. */
-  function giveAll(half: Page): void {
-    half.entries = page.entries
-    half.keys = page.keys
-    half.count = half.objects = page.objects
+function splitValues(page: Page, entries: Entries, low: Page, high: Page, bit: number): void {
+  const ofHigh = entries.countWith(bit)
+  if (page.pack === undefined && ofHigh === 0) return giveAll(page, low)
+  if (page.pack === undefined && ofHigh === entries.size) return giveAll(page, high)
+  entries.moveTo(low.entries as Entries, high.entries as Entries, bit)
+  for (const half of [low, high]) {
+    const objects = half.entries as Entries
+    half.objects = objects.size
+    half.count += objects.size
+    if (page.keys !== undefined) half.keys = keysAmong(page.keys, objects)
   }
+}
 
-  function sideOf(hash: number): Page {
-    return (hash & (1 << (hashBits - 1 - page.depth))) === 0 ? low : high
-  }
+function keysAmong(keys: ReadonlyMap<CanonicalKey, unknown>, objects: Entries): Map<CanonicalKey, unknown> | undefined {
+  const among = new Map<CanonicalKey, unknown>()
+  for (const canonical of objects.keys()) if (keys.has(canonical)) among.set(canonical, keys.get(canonical))
+  return among.size === 0 ? undefined : among
+}
+
+function splitMaps(page: Page, entries: Entries, low: Page, high: Page, bit: number): void {
+  const hashes = fieldHashes(page, entries)
+  if (page.pack === undefined && hashes.every(hash => (hash & bit) === 0)) return giveAll(page, low)
+  if (page.pack === undefined && hashes.every(hash => (hash & bit) !== 0)) return giveAll(page, high)
+  const canonical = entries.keys()
+  const ownHashes = entries.hashes()
+  let at = 0
+  mapsOf(page).forEach((entry, i) => {
+    for (const field of (entry.value as Fields).values()) putField(((hashes[at++] as number) & bit) === 0 ? low : high, canonical[i] as CanonicalKey, ownHashes[i] as number, entry, field)
+  })
+}
+
+/** The other half stays empty. */
+function giveAll(page: Page, half: Page): void {
+  half.entries = page.entries
+  half.keys = page.keys
+  half.count = half.objects = page.objects
 }
 
 function putField(page: Page, canonical: CanonicalKey, hash: number, owner: Entry, field: Entry): void {
@@ -110,10 +120,9 @@ function putField(page: Page, canonical: CanonicalKey, hash: number, owner: Entr
   page.objects++
 }
 
-/** Of its objects. */
-function hashesOf(page: Page): number[] {
-  const own = page.entries?.hashes() ?? []
-  if (page.root.table.kind === 'value') return own
+/** Of the fields of a map page. */
+function fieldHashes(page: Page, entries: Entries): number[] {
+  const own = entries.hashes()
   const hashes: number[] = []
   for (const [i, entry] of mapsOf(page).entries()) {
     const hash = own[i] as number
@@ -122,7 +131,10 @@ function hashesOf(page: Page): number[] {
   return hashes
 }
 
-function differ(hashes: readonly number[], pack: Pack | undefined): boolean {
+/** Whether not all that is in the page has one hash. */
+function differ(page: Page): boolean {
+  const { entries, pack } = page
+  const hashes = entries === undefined ? [] : page.root.table.kind === 'value' ? entries.hashes() : fieldHashes(page, entries)
   const first = hashes[0] ?? pack?.hashAt(0)
   if (hashes.some(hash => hash !== first)) return true
   for (let row = 0; row < (pack?.count ?? 0); row++) if (pack?.hashAt(row) !== first) return true

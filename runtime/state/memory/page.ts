@@ -162,6 +162,11 @@ export function pageOf(root: Root, hash: number): Page {
   return node
 }
 
+/** Whether the page is where entries with this hash belong. */
+export function isIn({ prefix, depth }: Page, hash: number): boolean {
+  return depth === 0 || (hash ^ prefix) >>> (32 - depth) === 0
+}
+
 /** The keys of the objects of a value page, in the order of its `entries`. */
 export function keysOf(page: Page): unknown[] {
   return ownKeys(page, page.entries?.keys() ?? [])

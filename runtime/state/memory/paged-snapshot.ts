@@ -4,7 +4,7 @@
  * until they make a block worth its frame.
  *
  * A snapshot of what has changed since an earlier one holds of each page the entries with stamps from then on, and before
- * all of them says what was removed.
+ * all of them says what was removed. Mostly that is a few of each page: those of neighbouring pages share a section.
  *
  * Nothing is looked up at the barrier, where all records wait, however many pages, windows and sessions there are. What has
  * been split or dropped since was written then; what is new says so by its epoch.
@@ -12,10 +12,10 @@
 import { assert } from '../../core/assert.ts'
 import type { SnapshotRun, SnapshotSink } from '../../operators/keyed-state.ts'
 import { pagesOf } from './page.ts'
-import type { Page, TableInfo } from './page.ts'
+import type { Page, Root, TableInfo } from './page.ts'
 import type { Removed } from './removals.ts'
 import type { Pager } from './pager.ts'
-import { encodeGone, encodeRemoved, joinBlock } from './section.ts'
+import { encodeGone, encodeRemoved, joinBlock, valueSection } from './section.ts'
 import type { Table } from './table.ts'
 
 /** A block is handed on when it is this large. */
@@ -24,8 +24,11 @@ const blockBytes = 64 * 1024
 const waitingBytes = 4 * 1024 * 1024
 /** What a page costs besides its entries, in entries; and so many bytes of a block when it is handed on. */
 const pageCost = 4
-/** What a page costs that a snapshot of changes only passes by. */
+/** What a page costs that a snapshot of changes only passes by, and what an entry of another does whose stamp is looked at. */
 const costOfUnchanged = 0.2
+const costOfStamp = 0.02
+/** Entries of a section that several pages share. */
+const mostGathered = 512
 /** What is packed is only copied: so many entries cost what one costs that has to be encoded. */
 const packedPerObject = 8
 const bytesPerEntry = 256
@@ -37,6 +40,11 @@ export class PagedSnapshot implements SnapshotRun {
   /** Blocks that wait for more, by table and key group. */
   readonly #blocks = new Map<TableInfo, (Block | undefined)[]>()
   #waiting = 0
+  /** Changed entries of pages that were visited in this step. They are written before it ends: afterwards anybody may change them. */
+  #gathered: Gathered | undefined
+  #stepping = false
+  /** Entries that came since the step began. */
+  #came = 0
   /** What has still to be said of what was removed; undefined: nothing. */
   #removed: Iterator<RemovedPart> | undefined
   /** All pages are written; what is left are these blocks. */
@@ -53,17 +61,20 @@ export class PagedSnapshot implements SnapshotRun {
   }
 
   step(budget: number): boolean {
+    this.#stepping = true
+    try {
+      return this.#step(budget)
+    } finally {
+      this.#stepping = false
+    }
+  }
+
+  #step(budget: number): boolean {
     budget -= this.#writeRemoved(budget)
-    while (this.#last === undefined && !this.#done) {
-      if (budget <= 0) return false
-      const next = this.#pages.next()
-      if (next.done === true) {
-        // From now on nothing is awaited: every page is written or new.
-        this.#last = [...this.#blocks.values()].flatMap(blocks => blocks.filter(block => block !== undefined))
-        break
-      }
-      budget -= this.#pager.isUnchanged(next.value) ? costOfUnchanged : costOf(next.value)
-      this.#pager.copy(next.value)
+    if (this.#last === undefined && !this.#done) {
+      this.#visit(budget)
+      this.#writeGathered()
+      if (this.#last === undefined) return false
     }
     while (!this.#done) {
       const block = this.#last?.pop()
@@ -77,6 +88,29 @@ export class PagedSnapshot implements SnapshotRun {
     return true
   }
 
+  /** Goes on through the pages. */
+  #visit(budget: number): void {
+    while (budget > 0) {
+      const next = this.#pages.next()
+      if (next.done === true) {
+        this.#writeGathered()
+        // From now on nothing is awaited: every page is written or new.
+        this.#last = [...this.#blocks.values()].flatMap(blocks => blocks.filter(block => block !== undefined))
+        return
+      }
+      const page = next.value
+      if (this.#pager.isUnchanged(page)) {
+        budget -= costOfUnchanged
+        this.#pager.copy(page)
+      } else {
+        this.#came = 0
+        const cost = costOf(page)
+        this.#pager.copy(page)
+        budget -= this.#came === 0 ? cost : (cost * this.#came) / Math.max(page.objects, this.#came) + page.count * costOfStamp
+      }
+    }
+  }
+
   abort(): void {
     if (!this.#done) this.#finish()
   }
@@ -86,6 +120,33 @@ export class PagedSnapshot implements SnapshotRun {
     // Whoever reads it removes first.
     this.#writeRemoved(Infinity)
     this.#add(page.root.table, page.root.keyGroup, section)
+  }
+
+  /** Changed entries of a value table, as they are now. */
+  changed(root: Root, keys: unknown[], values: unknown[]): void {
+    assert(this.#last === undefined, 'a page is written after the last')
+    this.#came = keys.length
+    const gathered = this.#gathered
+    if (gathered !== undefined && gathered.root === root && gathered.keys.length + keys.length <= mostGathered) {
+      for (let i = 0; i < keys.length; i++) {
+        gathered.keys.push(keys[i])
+        gathered.values.push(values[i])
+      }
+    } else {
+      this.#writeGathered()
+      this.#gathered = { root, keys, values }
+    }
+    if (!this.#stepping) this.#writeGathered()
+  }
+
+  #writeGathered(): void {
+    const gathered = this.#gathered
+    if (gathered === undefined) return
+    this.#gathered = undefined
+    // Whoever reads it removes first.
+    this.#writeRemoved(Infinity)
+    const { root, keys, values } = gathered
+    this.#add(root.table, root.keyGroup, valueSection(root, keys, values))
   }
 
   /** What that cost: about `budget` at most. */
@@ -123,12 +184,19 @@ export class PagedSnapshot implements SnapshotRun {
     this.#done = true
     this.#pager.endSnapshot()
     this.#blocks.clear()
+    this.#gathered = undefined
   }
 }
 
 /** By entries or, where they are large, by bytes: a step is a part of a millisecond of either. */
 function costOf({ count, objects, bytes }: Page): number {
   return pageCost + Math.max(objects, bytes / bytesPerEntry) + (count - objects) / packedPerObject
+}
+
+interface Gathered {
+  readonly root: Root
+  readonly keys: unknown[]
+  readonly values: unknown[]
 }
 
 interface Block {

@@ -87,7 +87,7 @@ export class PagedState implements KeyedStateBackend {
   }
 
   restore(blocks: Iterable<KeyedBlock>, checkpointId?: number): void {
-    const read = { length: 1, whole: 0, changes: 0 }
+    const read = { length: 1, whole: 0, changes: 0, wholeEntries: 0, changedEntries: 0 }
     for (const { state, keyGroup, bytes, link = 0, checked } of blocks) {
       if (keyGroup < this.keyGroups.start || keyGroup > this.keyGroups.end) continue
       const isChange = link > 0
@@ -95,6 +95,7 @@ export class PagedState implements KeyedStateBackend {
       read.length = Math.max(read.length, link + 1)
       const { kind, sections } = readBlock(bytes, state, checked)
       for (const section of sections) {
+        read[isChange ? 'changedEntries' : 'wholeEntries'] += section.count
         if (kind === 'value') restoreValues(this.#valueTable(state), keyGroup, section, isChange)
         else restoreMaps(this.#mapTable(state), keyGroup, section, isChange)
         this.#pager.makeRoom()
@@ -152,7 +153,7 @@ function restoreValues(table: PagedValueTable, keyGroup: number, section: Sectio
     default: {
       const { keys, values } = decodeValues(section)
       if (!isChange) return table.restore(namespace, keyGroup, keys, values)
-      for (let i = 0; i < keys.length; i++) table.restoreChange(namespace, keyGroup, keys[i], values[i])
+      table.restoreChanges(namespace, keyGroup, keys, values)
     }
   }
 }

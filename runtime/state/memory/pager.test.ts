@@ -126,7 +126,7 @@ test.each([['value', 1], ['value', 2], ['map', 3], ['map', 4]] as const)('what p
     if (random.chance(0.001)) table.clear(namespace)
     if (random.chance(0.001)) {
       if (snapshot) pager.endSnapshot()
-      else pager.startSnapshot({ write: () => {} }, random.chance(0.5) ? pager.epoch : 0)
+      else pager.startSnapshot({ write: () => {}, changed: () => {} }, random.chance(0.5) ? pager.epoch : 0)
       snapshot = !snapshot
     }
     if (step % 1000 !== 0) continue

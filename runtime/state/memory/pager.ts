@@ -28,12 +28,14 @@ import { keyAt, largestPage, mapOverhead } from './page.ts'
 import type { Entry, Page, Root } from './page.ts'
 import type { PageStore } from './page-store.ts'
 import type { Removals } from './removals.ts'
-import { encodeSection } from './section.ts'
+import { encodeSection, valuesWith } from './section.ts'
 import { splitPage } from './split.ts'
 
 /** Takes the section of a page as it was when the snapshot began. */
 export interface CopyTarget {
   write(page: Page, section: Uint8Array): void
+  /** Entries of a page of a value table, in place of a section; the lists are given up. */
+  changed(root: Root, keys: unknown[], values: unknown[]): void
 }
 
 export interface PagerOptions {
@@ -289,8 +291,15 @@ export class Pager {
 
   #write(page: Page, pack: Pack | undefined): void {
     page.epoch = this.#running
-    const section = encodeSection(page, pack, this.#kept.get(page), { since: this.#since, until: this.#running })
+    const stamps = { since: this.#since, until: this.#running }
+    const kept = this.#kept.get(page)
     this.#kept.delete(page)
+    if (stamps.since > 0 && page.root.table.kind === 'value' && (pack === undefined || page.packChanged < stamps.since)) {
+      const { keys, values } = valuesWith(page, kept, stamps)
+      if (keys.length > 0) this.#snapshot?.changed(page.root, keys, values)
+      return
+    }
+    const section = encodeSection(page, pack, kept, stamps)
     if (section !== undefined) this.#snapshot?.write(page, section)
   }
 

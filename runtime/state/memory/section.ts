@@ -75,11 +75,7 @@ export interface Stamps {
 export function encodeSection(page: Page, pack: Pack | undefined, kept: Kept | undefined, stamps: Stamps): Uint8Array | undefined {
   if (page.packChanged < stamps.since) pack = undefined
   if (page.root.table.kind === 'value') {
-    const { keys, values } = objectsOf(page, stamps.since, stamps.until)
-    if (kept !== undefined) {
-      keys.push(...kept.keys)
-      values.push(...kept.values)
-    }
+    const { keys, values } = valuesWith(page, kept, stamps)
     if (pack !== undefined) return packedSection(page.root, pack, records => addValues(records, keys, values))
     return keys.length === 0 ? undefined : valueSection(page.root, keys, values)
   }
@@ -89,6 +85,16 @@ export function encodeSection(page: Page, pack: Pack | undefined, kept: Kept | u
   let count = 0
   for (const { value } of maps) count += (value as Fields).size
   return count === 0 ? undefined : mapSection(page.root, count, maps)
+}
+
+/** Of a value table: what a snapshot holds of the objects of a page. */
+export function valuesWith(page: Page, kept: Kept | undefined, { since, until }: Stamps): { readonly keys: unknown[]; readonly values: unknown[] } {
+  const { keys, values } = objectsOf(page, since, until)
+  if (kept !== undefined) {
+    keys.push(...kept.keys)
+    values.push(...kept.values)
+  }
+  return { keys, values }
 }
 
 function mapsWith(page: Page, { since, until }: Stamps): Entry[] {
@@ -122,7 +128,7 @@ function packedSection({ namespace, table }: Root, pack: Pack, addObjects: (reco
   return finish(pack.recordsWith(records, beforeBody), namespace, count, packed)
 }
 
-function valueSection({ namespace, table }: Root, keys: readonly unknown[], values: readonly unknown[]): Uint8Array {
+export function valueSection({ namespace, table }: Root, keys: readonly unknown[], values: readonly unknown[]): Uint8Array {
   const what = `state "${table.name}"`
   if (keys.length <= fewEntries) return finish(encodeValue(keys.flatMap((key, i) => [key, values[i]]), what, beforeBody), namespace, keys.length, plain)
   return finish(encodeEntries(keys, values, what, beforeBody), namespace, keys.length, columns)

@@ -30,7 +30,7 @@ function open() {
   }
   const take = (checkpointId: number, since: number | undefined, bytes: number) => {
     const next = chains.next({ checkpointId, since })
-    pager.startSnapshot({ write: () => {} }, next.epoch)
+    pager.startSnapshot({ write: () => {}, changed: () => {} }, next.epoch)
     pager.endSnapshot()
     next.written(bytes)
     return next.since
@@ -57,6 +57,45 @@ test('a chain ends when its changes are as large as its first snapshot', () => {
   })
   // Each counts 4 KiB for its file.
   expect(held).toEqual([1, 2, 3, undefined, 5, undefined])
+})
+
+test('what is new takes the place of nothing: a state that only grows is written once', () => {
+  const { touch, take } = open()
+  take(1, undefined, 100_000)
+  let all = entries
+  for (let id = 2; id <= 64; id++) {
+    touch(all, 700)
+    all += 700
+    expect(take(id, id - 1, 70_000)).toBe(id - 1)
+  }
+})
+
+test('beside what is new the rest still counts: a chain holds no more than twice the state', () => {
+  const { touch, take } = open()
+  take(1, undefined, 100_000)
+  let chain = 100_000
+  let all = entries
+  for (let id = 2; id <= 40; id++) {
+    touch(0, 300)
+    touch(all, 100)
+    all += 100
+    chain = take(id, id - 1, 40_000) === undefined ? all * 100 : chain + 40_000
+    expect(chain / (all * 100)).toBeLessThan(2.3)
+  }
+})
+
+test('a large value that changes each time is not made up for by small ones that are new', () => {
+  const { touch, take } = open()
+  take(1, undefined, 1_000_000)
+  let all = entries
+  const held = [2, 3, 4, 5].map(id => {
+    // One of 900,000 bytes, and ten of ten.
+    touch(0, 1)
+    touch(all, 10)
+    all += 10
+    return take(id, id - 1, 900_100)
+  })
+  expect(held).toEqual([1, 2, undefined, 4])
 })
 
 test('a chain has a bound, however small its changes are', () => {
@@ -103,7 +142,7 @@ test('removals are remembered for as long as somebody may ask, and no more of th
 test('what was restored goes on: as long a chain, of as many bytes', () => {
   for (const [length, changes, since] of [[3, 50_000, 7], [64, 50_000, undefined], [3, 100_000, undefined]] as const) {
     const { chains, take, touch } = open()
-    chains.restored(7, { length, whole: 100_000, changes })
+    chains.restored(7, { length, whole: 100_000, changes, wholeEntries: entries, changedEntries: 500 })
     touch(0, 10)
     expect(take(8, 7, 1000)).toBe(since)
   }

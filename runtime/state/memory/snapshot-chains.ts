@@ -2,9 +2,10 @@
  * Which snapshot of a backend holds everything and which only what has changed since an earlier one. A snapshot of changes
  * makes a chain one longer, back to one that holds everything; who restores reads all of it.
  *
- * Changes are worth it while they are few: entries that were touched since are at most half of all, what the chain holds
- * above its first snapshot is smaller than that, and its length has a bound. So a restore reads no more than twice the state,
- * disks hold no more than twice, and what is written is in proportion to what changes.
+ * Changes are worth it while they take the place of little: entries that were there before and were touched since are at
+ * most half of all, what the chain holds above the state of now is smaller than that, and its length has a bound. So a restore
+ * reads no more than twice the state, disks hold no more than twice, and what is written is in proportion to what changes.
+ * Of a state that only grows nothing is written twice.
  */
 import type { SnapshotOrder } from '../../operators/keyed-state.ts'
 import type { Pager } from './pager.ts'
@@ -19,12 +20,19 @@ const mostLinks = 16
 interface Link {
   /** The pager's number of it. */
   readonly epoch: number
+  /** Of the pager, when it began. */
   readonly touched: number
+  readonly entries: number
   readonly length: number
-  /** Bytes of the chain's first snapshot, and of those since. */
+  /** Bytes of the chain's first snapshot, and of those since; and the entries in them. */
   whole: number
   changes: number
+  readonly wholeEntries: number
+  readonly changedEntries: number
 }
+
+/** What was read of a chain. */
+export type RestoredChain = Pick<Link, 'length' | 'whole' | 'changes' | 'wholeEntries' | 'changedEntries'>
 
 export interface NextSnapshot {
   /** Checkpoint that it goes on from; undefined: it holds everything. */
@@ -47,12 +55,12 @@ export class SnapshotChains {
   }
 
   /** What there is now is what that checkpoint holds. */
-  restored(checkpointId: number, read: { readonly length: number; readonly whole: number; readonly changes: number }): void {
+  restored(checkpointId: number, read: RestoredChain): void {
     const pager = this.#pager
     // What was restored has the stamps of before.
     pager.epoch++
     pager.removals = new Removals()
-    this.#links.set(checkpointId, { epoch: pager.epoch, touched: pager.touched, ...read })
+    this.#links.set(checkpointId, { epoch: pager.epoch, touched: pager.touched, entries: pager.allEntries, ...read })
   }
 
   /** Called right before the snapshot begins. */
@@ -67,15 +75,34 @@ export class SnapshotChains {
     for (const [id, { epoch }] of this.#links) if (before !== undefined && epoch < before.epoch) this.#links.delete(id)
     for (const id of this.#links.keys()) if (this.#links.size >= mostLinks) this.#links.delete(id)
     removals.forgetBefore(Math.min(base?.epoch ?? Infinity, ...[...this.#links.values()].map(link => link.epoch)))
-    const link: Link = { epoch: pager.epoch + 1, touched: pager.touched, length: (base?.length ?? 0) + 1, whole: base?.whole ?? 0, changes: base?.changes ?? 0 }
+    const { touched, allEntries: entries } = pager
+    const link: Link = {
+      epoch: pager.epoch + 1,
+      touched,
+      entries,
+      length: (base?.length ?? 0) + 1,
+      whole: base?.whole ?? 0,
+      changes: base?.changes ?? 0,
+      wholeEntries: base?.wholeEntries ?? entries,
+      changedEntries: base === undefined ? 0 : base.changedEntries + touched - base.touched,
+    }
     this.#links.set(checkpointId, link)
     if (base === undefined) return { since: undefined, epoch: 0, written: bytes => void (link.whole += bytes) }
     link.changes += bytesOfFile
     return { since, epoch: base.epoch, written: bytes => void (link.changes += bytes) }
   }
 
-  #isWorthIt({ touched, length, whole, changes }: Link): boolean {
-    if (length >= longestChain) return false
-    return this.#always || ((this.#pager.touched - touched) * 2 <= this.#pager.allEntries && changes < whole)
+  #isWorthIt(link: Link): boolean {
+    if (link.length >= longestChain) return false
+    if (this.#always) return true
+    const { touched, allEntries } = this.#pager
+    const isNew = Math.max(0, allEntries - link.entries)
+    return (touched - link.touched - isNew) * 2 <= allEntries && link.changes < link.whole + 2 * grown(link, allEntries)
   }
+}
+
+/** Bytes of the chain that are of entries which came after its first snapshot, by a low estimate: as if all were of the smaller sort. */
+function grown({ whole, changes, wholeEntries, changedEntries }: Link, entries: number): number {
+  if (entries <= wholeEntries || wholeEntries === 0 || changedEntries === 0) return 0
+  return (entries - wholeEntries) * Math.min(whole / wholeEntries, changes / changedEntries)
 }

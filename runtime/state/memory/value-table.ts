@@ -4,7 +4,7 @@ import type { CanonicalKey } from '../../core/key-group.ts'
 import { canonicalKey } from '../../core/key-group.ts'
 import { pageHash } from './current-key.ts'
 import { ownedKey } from './owned-key.ts'
-import { insertValue, keyAt, keysOf, pageOf, pagesOf } from './page.ts'
+import { insertValue, isIn, keyAt, keysOf, pageOf, pagesOf } from './page.ts'
 import type { Page } from './page.ts'
 import type { Entries } from './entries.ts'
 import { packedValues } from './packing.ts'
@@ -112,14 +112,26 @@ export class PagedValueTable implements ValueTable {
     this.#table.insertedAll(page, keys, values)
   }
 
-  /** An entry of a later snapshot; an older one may be there. */
-  restoreChange(namespace: Namespace, keyGroup: number, key: unknown, value: unknown): void {
-    const canonical = canonicalKey(key)
-    const hash = pageHash(key)
-    const held = this.#locate(namespace, keyGroup, canonical, hash)
-    if (held === undefined) return this.#insert(namespace, keyGroup, key, canonical, hash, value)
-    held.entries.setAt(held.position, value)
-    this.#table.changed(held.page, key, value)
+  /** A section of a later snapshot: of each key an older entry may be there. Mostly all are of one page. */
+  restoreChanges(namespace: Namespace, keyGroup: number, keys: readonly unknown[], values: readonly unknown[]): void {
+    const { pager } = this.#table
+    let page: Page | undefined
+    for (let i = 0; i < keys.length; i++) {
+      const hash = pageHash(keys[i])
+      if (page === undefined || page.dropped || !isIn(page, hash)) page = pageOf(this.#table.root(namespace, keyGroup) ?? this.#table.createRoot(namespace, keyGroup), hash)
+      const entries = pager.open(page)
+      const canonical = canonicalKey(keys[i])
+      let position = entries.find(canonical, hash)
+      if (position < 0) position = pager.takeValue(page, canonical, hash)
+      if (position < 0) {
+        const owned = ownedKey(keys[i])
+        insertValue(page, entries, typeof owned === 'string' ? canonicalKey(owned) : canonical, hash, owned, values[i], pager.epoch)
+        this.#table.inserted(page, owned, values[i])
+      } else {
+        entries.setAt(position, values[i])
+        this.#table.changed(page, keys[i], values[i])
+      }
+    }
   }
 
   /** Everything of a key group that a later snapshot says is gone. */

@@ -9,10 +9,10 @@ export function keyOf(selector: KeySelector): (value: unknown) => unknown {
   const { field } = selector
   if (field !== undefined && canGenerate) {
     // oxlint-disable-next-line no-implied-eval -- the only text that comes from outside is the name, as JSON.stringify writes it
-    return new Function(`'use strict'; return function keyOf(value) { const key = value[${JSON.stringify(field)}]; return key === 0 ? 0 : key }`)() as (value: unknown) => unknown
+    return new Function(`'use strict'; return function keyOf(value) { const key = value[${JSON.stringify(field)}]; return typeof key === 'number' && key === 0 ? 0 : key }`)() as (value: unknown) => unknown
   }
   return value => {
     const key = selector.select(value)
-    return key === 0 ? 0 : key
+    return typeof key === 'number' && key === 0 ? 0 : key
   }
 }

@@ -50,6 +50,14 @@ export class NexmarkGenerator {
   readonly #chance: Chance
   readonly #rate: number
   readonly #pools: Pools
+  /** Of the epoch of the last bid, and the same for all its 46: reckoned anew for each, it would be a twentieth of what they cost. */
+  #epoch = -1
+  #hotAuction = 0
+  #firstAuction = 0
+  #auctions = 0
+  #hotBidder = 0
+  #firstBidder = 0
+  #bidders = 0
 
   constructor(options: NexmarkOptions = {}) {
     checkNexmarkOptions(options)
@@ -74,6 +82,7 @@ export class NexmarkGenerator {
   }
 
   #bid(number: number, epoch: number): Bid {
+    if (epoch !== this.#epoch) this.#beginBids(epoch)
     const { channels, urls, bidExtras } = this.#pools
     // 20 bits for the price, 12 for the filler.
     const first = this.#chance.bitsOf(number)
@@ -81,18 +90,29 @@ export class NexmarkGenerator {
     const second = further(first)
     // 18 bits for a channel that is not hot; then, from the lowest on: 1 for a hot auction or not, 2 for a hot bidder, 1 for a hot channel, 2 for which.
     const third = further(second)
-    const lastAuction = epoch * epochAuctions + epochAuctions - 1
-    const oldest = Math.max(lastAuction - auctionsInFlight, 0)
-    const anyAuction = oldest + (Math.imul(second >>> 16, lastAuction + lead + 1 - oldest) >>> 16)
-    const active = Math.min(epoch + 1, activePersons)
-    const anyBidder = epoch + 1 - active + (Math.imul(second & 0xffff, active + lead) >>> 16)
+    const anyAuction = this.#firstAuction + (Math.imul(second >>> 16, this.#auctions) >>> 16)
+    const anyBidder = this.#firstBidder + (Math.imul(second & 0xffff, this.#bidders) >>> 16)
     const channel = either((third >>> 4) & 3, 4 + (Math.imul(third >>> 14, channelCount) >>> 18), third >>> 3)
-    const auction = firstId + either(lastAuction - (lastAuction % hotBlock), anyAuction, third)
-    // The second person of the block: the first is the hot seller.
-    const bidder = firstId + either(anyBidder, epoch - (epoch % hotBlock) + 1, (third >>> 1) | (third >>> 2))
+    const auction = either(this.#hotAuction, anyAuction, third)
+    const bidder = either(anyBidder, this.#hotBidder, (third >>> 1) | (third >>> 2))
     const price = priceOf(first)
     const dateTime = this.timeOf(number)
     return { kind: 'bid', auction, bidder, price, channel: channels[channel]!, url: urls[channel]!, dateTime, extra: bidExtras[first & (bidPool - 1)]! }
+  }
+
+  /** Whom and what the bids of an epoch are about, as ids. */
+  #beginBids(epoch: number): void {
+    const lastAuction = epoch * epochAuctions + epochAuctions - 1
+    const oldest = Math.max(lastAuction - auctionsInFlight, 0)
+    const active = Math.min(epoch + 1, activePersons)
+    this.#epoch = epoch
+    this.#hotAuction = firstId + lastAuction - (lastAuction % hotBlock)
+    this.#firstAuction = firstId + oldest
+    this.#auctions = lastAuction + lead + 1 - oldest
+    // The second person of the block: the first is the hot seller.
+    this.#hotBidder = firstId + epoch - (epoch % hotBlock) + 1
+    this.#firstBidder = firstId + epoch + 1 - active
+    this.#bidders = active + lead
   }
 
   #auction(number: number, epoch: number, offset: number): Auction {

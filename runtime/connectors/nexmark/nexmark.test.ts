@@ -111,6 +111,9 @@ test.each([[0, 100], [0x8000_0000, 100_000], [0xffff_ffff, 99_998_691]])('bits %
 test('an event is a function of seed and number', () => {
   const other = new NexmarkGenerator()
   expect([999_999, 7, 123_456].map(number => other.eventAt(number))).toEqual([999_999, 7, 123_456].map(number => generator.eventAt(number)))
+  const late = bids.length - 200
+  // As two splits of one reader take turns.
+  expect(bids.slice(0, 200).flatMap((_, i) => [other.eventAt(numberOf(i)), other.eventAt(numberOf(late + i))])).toEqual(bids.slice(0, 200).flatMap((bid, i) => [bid, bids[late + i]]))
   const seeded = new NexmarkGenerator({ seed: 1 })
   expect(Array.from({ length: 100 }, (_, i) => i).filter(i => JSON.stringify(seeded.eventAt(i)) === JSON.stringify(generator.eventAt(i)))).toEqual([])
 })

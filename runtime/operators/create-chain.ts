@@ -28,7 +28,7 @@ export const createChain: CreateChain = (context, watermarks) => new OperatorCha
 /** The same, for somebody who wants to see each thing that runs before it does (a profiler, which names it). */
 export const createObservedChain = (built: UnitBuilt): CreateChain => (context, watermarks) => new OperatorChain(context, watermarks, built)
 
-/** `members`: the job operators that this object runs; more than one for a segment. */
+/** `members`: the job operators that this object runs; more than one for a segment, the last perhaps a sink that it gives each record. */
 export type UnitBuilt = (operator: Operator, members: readonly JobOperator[], transformations: readonly OperatorTransformation[]) => void
 
 /**
@@ -270,14 +270,18 @@ function build(context: ChainContext, watermarks: ChainWatermarks, built: UnitBu
     const unit = planned.get(index)
     if (unit === undefined) continue
     const operator = unit.rowWise ? segmentOf(unit) : createOperator(context, job, transformation, outputs[index] as Outputs)
-    built(operator, unit.members.map(member => operators[member] as JobOperator), unit.members.map(member => transformations[member] as OperatorTransformation))
+    const members = unit.sink === undefined ? unit.members : [...unit.members, unit.sink]
+    built(operator, members.map(member => operators[member] as JobOperator), members.map(member => transformations[member] as OperatorTransformation))
     units.push({ operator, index })
     if (job.input !== undefined) (consumers[job.input.operator] as Consumer[]).push({ tag: job.input.tag, operator })
   }
   return { units: units.reverse(), outputs }
 
-  function segmentOf({ members }: PlannedUnit): Segment {
-    return new Segment(context, members.map(index => ({ operator: operators[index] as JobOperator, transformation: transformations[index] as OperatorTransformation, outputs: outputs[index] as Outputs })), failure)
+  function segmentOf({ members, sink }: PlannedUnit): Segment {
+    const member = (index: number) => ({ operator: operators[index] as JobOperator, transformation: transformations[index] as OperatorTransformation })
+    // It was created before, and stands among the consumers: watermarks and what a batch does not carry come to it from there.
+    const end = sink === undefined ? undefined : { ...member(sink), sink: units.find(unit => unit.index === sink)?.operator as SinkOperator }
+    return new Segment(context, members.map(index => ({ ...member(index), outputs: outputs[index] as Outputs })), failure, end)
   }
 }
 

@@ -59,6 +59,11 @@ export class SinkOperator implements Operator {
     this.commits = transformation.sink.createCommitter !== undefined
   }
 
+  /** From `open` on. Generated code gives it each record itself. */
+  get writer(): SinkWriter<unknown, unknown> {
+    return this.#writer as SinkWriter<unknown, unknown>
+  }
+
   open(): void {
     const { sink } = this.#transformation
     const writerContext = this.#writerContext()
@@ -102,7 +107,7 @@ export class SinkOperator implements Operator {
 
   processBatch(batch: Batch): void {
     const { values, timestamps, size } = batch
-    const writer = this.#writer as SinkWriter<unknown, unknown>
+    const { writer } = this
     try {
       for (let i = 0; i < size; i++) writer.write(values[i], timestamps[i] as Timestamp)
     } catch (error) {
@@ -123,7 +128,7 @@ export class SinkOperator implements Operator {
   }
 
   #prepare(checkpointId: number, endOfInput: boolean): void {
-    const writer = this.#writer as SinkWriter<unknown, unknown>
+    const { writer } = this
     this.#guard(() => {
       writer.flush?.(endOfInput)
       if (!this.commits) return

@@ -57,6 +57,39 @@ test.for(ways)('X6 side outputs go by tag id, from inside a segment too; unread 
   expect(unread.take()).toEqual(['3@6'])
 })
 
+/** Writes down what it is given, and when it must be through. */
+function noting(seen: string[], refused?: unknown): Step {
+  const write = (value: unknown, timestamp: number) => {
+    if (value === refused) throw new Error(`no ${String(value)}`)
+    seen.push(`${String(value)}@${timestamp}`)
+  }
+  return { kind: 'sink', name: 'out', sink: { kind: 'sink', name: 'out', createWriter: () => ({ write, flush: () => void seen.push('flush') }) } }
+}
+const before: Readonly<Record<string, readonly Step[]>> = {
+  'a map and a filter': [plus(1), even],
+  'a flatMap': [even, twice],
+  'a process function with a side output': [twice, split],
+  'a function that collects': [{ kind: 'process', fn: { process: (v, _ctx, out: Collector<unknown>) => [v, v].forEach(each => out.collect(each)) } }],
+}
+
+test.for(Object.keys(before).flatMap(what => ways.map(way => ({ what, ...way }))))('a sink behind $what is given each record once, in order, before its flush: $batchSize, fused $fusion', ({ what, ...exchange }) => {
+  const seen: string[] = []
+  const read = new ChainHarness({ steps: before[what]!, openState })
+  const written = new ChainHarness({ steps: [...before[what]!, noting(seen)], exchange, openState })
+  const records = Array.from({ length: 1_100 }, (_, i) => [i, i * 10] as const)
+  for (const h of [read, written]) h.records(...records)
+  expect(seen).toEqual(read.take())
+  expect(seen.length).toBeGreaterThan(512)
+  written.snapshot(1)
+  expect(seen.at(-1)).toBe('flush')
+})
+
+test.for(Object.keys(before).flatMap(what => ways.map(way => ({ what, ...way }))))('what a sink throws is told of the sink, behind $what: $batchSize, fused $fusion', ({ what, ...exchange }) => {
+  const seen: string[] = []
+  const h = new ChainHarness({ steps: [...before[what]!, noting(seen, 4)], exchange, openState })
+  expect(() => h.records([3, 1], [4, 2], [5, 3])).toThrow(expect.objectContaining({ code: 'USER_CODE_FAILED', message: 'sink "out" threw: no 4' }))
+})
+
 test.for(ways)('an output with several consumers gives each of them everything: $batchSize, fused $fusion', exchange => {
   // 0 map -> 1 map, 2 filter, and out; 1 reads a side output of 3.
   const h = new ChainHarness({

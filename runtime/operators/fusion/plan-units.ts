@@ -15,6 +15,8 @@ export interface PlannedUnit {
   readonly rowWise: boolean
   /** Of a segment: why it goes no further. */
   readonly ends?: string
+  /** Of a segment: index of the sink that it hands each record to. The sink is a unit of its own for all else. */
+  readonly sink?: number
 }
 
 /** `leaves`: whether the main output of an operator is read outside of the chain. In the order of their first members. */
@@ -26,25 +28,31 @@ export function planUnits(operators: readonly JobOperator[], transformations: re
     const members = [first]
     for (;;) {
       const next = continuation(members)
-      if (typeof next === 'string') return [{ members, rowWise: true, ends: next }]
-      absorbed.add(next)
-      members.push(next)
+      if (next.kind === 'end') return [{ members, rowWise: true, ends: next.why }]
+      if (next.kind === 'sink') return [{ members, rowWise: true, sink: next.reader }]
+      absorbed.add(next.reader)
+      members.push(next.reader)
     }
   })
 
-  /** The operator that goes on with the segment: the only reader of its last main output, and row-wise as it is. Else why there is none. */
-  function continuation(members: readonly number[]): number | string {
+  /** The operator that goes on with the segment: the only reader of its last main output, and row-wise as it is, or a sink. Else why there is none. */
+  function continuation(members: readonly number[]): Continuation {
     const last = members.at(-1) as number
-    if (leaves(last)) return 'its records leave the task'
+    if (leaves(last)) return end('its records leave the task')
     const readers = operators.flatMap((operator, reader) => (operator.input?.operator === last && operator.input.tag === undefined ? [reader] : []))
     const [reader] = readers
-    if (reader === undefined) return 'nothing reads its records'
-    if (readers.length > 1) return `${readers.length} operators read its records`
-    if (!isRowWise(transformations[reader] as OperatorTransformation)) return `${(operators[reader] as JobOperator).name} ${whyNotRowWise(transformations[reader] as OperatorTransformation)}`
-    if (members.length === maxFusedOperators) return `no more than ${maxFusedOperators} operators are one function`
-    return reader
+    if (reader === undefined) return end('nothing reads its records')
+    if (readers.length > 1) return end(`${readers.length} operators read its records`)
+    const transformation = transformations[reader] as OperatorTransformation
+    if (transformation.kind === 'sink') return { kind: 'sink', reader }
+    if (!isRowWise(transformation)) return end(`${(operators[reader] as JobOperator).name} ${whyNotRowWise(transformation)}`)
+    if (members.length === maxFusedOperators) return end(`no more than ${maxFusedOperators} operators are one function`)
+    return { kind: 'next', reader }
   }
 }
+
+type Continuation = { readonly kind: 'next' | 'sink'; readonly reader: number } | { readonly kind: 'end'; readonly why: string }
+const end = (why: string): Continuation => ({ kind: 'end', why })
 
 /** A `timestamps` operator with a generator of the user may emit a watermark in the middle of a batch: it stands alone (`timestamps.ts`). */
 export function isRowWise(transformation: OperatorTransformation): boolean {

@@ -1,5 +1,6 @@
 /** The row-wise operators that can be fused: each takes one record and emits zero or more, and keeps no state of its own. */
 import type { Timestamp } from '../../core/time.ts'
+import type { SinkWriter } from '../../api/connector.ts'
 import type { Collector, ProcessFunction } from '../../api/functions.ts'
 import type { RowContext } from '../row-context.ts'
 import type { WatermarkTracker } from '../watermark-tracker.ts'
@@ -21,5 +22,11 @@ export type RowOperator =
 /** Runs a whole batch; results are in the segment's output, not flushed. */
 export type RowProgram = (values: readonly unknown[], timestamps: Float64Array, size: number) => void
 
-/** Turns what was thrown while operator `at` ran into the error to throw; `at` is -1 while records are handed on. */
+/** The sink behind the last row, where no other operator reads it: records go from one to the other without a batch between. */
+export interface RecordSink {
+  /** From `open` on. */
+  readonly writer: SinkWriter<unknown, unknown>
+}
+
+/** Turns what was thrown while operator `at` ran (behind the rows: the sink) into the error to throw; `at` is -1 while records are handed on. */
 export type Fail = (error: unknown, at: number) => unknown

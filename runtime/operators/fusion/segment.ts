@@ -19,12 +19,17 @@ import { blameOf, invalidTimestamp, userError, type Blame } from '../user-error.
 import { WatermarkTracker } from '../watermark-tracker.ts'
 import { composeProgram } from './compose.ts'
 import { generateProgram } from './generate.ts'
-import type { RowOperator, RowProgram } from './row-operator.ts'
+import type { RecordSink, RowOperator, RowProgram } from './row-operator.ts'
 
 export interface SegmentMember {
   readonly operator: JobOperator
   readonly transformation: OperatorTransformation
   readonly outputs: Outputs
+}
+
+/** The sink that is all that reads the last of them. */
+export interface SegmentSink extends Omit<SegmentMember, 'outputs'> {
+  readonly sink: RecordSink
 }
 
 export class Segment implements Operator {
@@ -34,8 +39,9 @@ export class Segment implements Operator {
   readonly #ticker: Ticker | undefined
   readonly #program: RowProgram
 
-  constructor(context: ChainContext, members: readonly SegmentMember[], failure: FirstFailure) {
-    const blames = members.map(member => blameOf(context, member.operator, member.transformation))
+  constructor(context: ChainContext, members: readonly SegmentMember[], failure: FirstFailure, end?: SegmentSink) {
+    const all = end === undefined ? members : [...members, end]
+    const blames = all.map(member => blameOf(context, member.operator, member.transformation))
     this.#outputs = members.map(member => member.outputs)
     this.#last = this.#outputs.at(-1) as Outputs
     const now = context.now()
@@ -43,7 +49,7 @@ export class Segment implements Operator {
     const fail = (error: unknown, at: number) => failure.keep(at < 0 ? error : userError(error, blames[at] as Blame))
     this.#program =
       context.exchange.fusion && canGenerate
-        ? generateProgram(this.#rows, this.#last.main, fail, members.map(member => member.operator.name).join(' -> '))
+        ? generateProgram(this.#rows, this.#last.main, fail, all.map(member => member.operator.name).join(' -> '), end?.sink)
         : composeProgram(this.#rows, this.#last.main, fail)
     this.#ticker = this.#rows.some(row => row.kind === 'timestamps') ? new Ticker(context.autoWatermarkInterval, now) : undefined
   }

@@ -99,3 +99,33 @@ test('the code of each task, and why there is none', () => {
 test('without fusion there is none', () => {
   expect(shown({ ...defaultJobConfig, exchange: { ...defaultJobConfig.exchange, fusion: false } })).toContain('short */ // words\u2028 -> Map: not generated; exchange.fusion is off, so the functions call each other')
 })
+
+test('a sink that is all that follows is part of the function', () => {
+  const definition = evaluateJob(job('short', env => env.fromData(['to', 'be']).filter(isShort).print()), {})
+  const text = (config: JobConfig) => showGenerated(definition, translate(definition, config)).replaceAll(/show-generated\.test\.ts:\d+/g, 'job.ts:1')
+  expect(text(defaultJobConfig).split('\n').slice(4, -1)).toEqual([
+    '  Filter -> print: one function over a batch',
+    '',
+    "    'use strict'",
+    '    let at = -1',
+    '    const f0 = rows[0].fn  // your isShort, job.ts:1',
+    '    let writer, n = 0',
+    '    return (values, timestamps, size) => {',
+    '      writer = sink.writer; n = 0',
+    '      try {',
+    '        for (let i = 0; i < size; i++) {',
+    '          let v = values[i], t = timestamps[i]',
+    '          at = 0; if (!f0(v)) continue  // Filter [filter]',
+    '          at = 1; writer.write(v, t); n++  // print [sink]',
+    '        }',
+    '      } catch (error) { throw fail(error, at) }',
+    '      out.passed += n',
+    '    }',
+  ])
+  const closures = { ...defaultJobConfig, exchange: { ...defaultJobConfig.exchange, fusion: false } }
+  expect(text(closures).split('\n').filter(line => line.includes('not generated'))).toEqual([
+    '  Collection Source [source]: not generated; it reads records and takes none',
+    '  Filter: not generated; exchange.fusion is off, so the functions call each other',
+    '  print [sink]: not generated; it takes whole batches',
+  ])
+})

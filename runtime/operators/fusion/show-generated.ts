@@ -16,22 +16,27 @@ export function showGenerated(definition: JobDefinition, graph: JobGraph): strin
     lines.push(`[${vertex}] ${name}`, '')
     const transformations = operators.map(operator => definition.transformations[operator.transformation - 1] as OperatorTransformation)
     const leaves = (index: number) => graph.edges.some(edge => edge.source === vertex && edge.sourceOperator === index && edge.tag === undefined)
-    for (const unit of planUnits(operators, transformations, leaves)) lines.push(...unitText(unit, operators, transformations, graph).map(line => `  ${line}`.trimEnd()), '')
+    const units = planUnits(operators, transformations, leaves)
+    const written = new Set(generates(graph) ? units.map(unit => unit.sink) : [])
+    for (const unit of units) if (!written.has(unit.members[0])) lines.push(...unitText(unit, operators, transformations, graph).map(line => `  ${line}`.trimEnd()), '')
   })
   return lines.join('\n')
 }
 
-function unitText({ members, rowWise, ends }: PlannedUnit, operators: readonly JobOperator[], transformations: readonly OperatorTransformation[], graph: JobGraph): string[] {
-  const all = members.map(member => operators[member] as JobOperator)
+const generates = ({ config }: JobGraph) => config.exchange.fusion && canGenerate
+
+function unitText({ members, rowWise, ends, sink }: PlannedUnit, operators: readonly JobOperator[], transformations: readonly OperatorTransformation[], graph: JobGraph): string[] {
+  const shown = sink === undefined || !generates(graph) ? members : [...members, sink]
+  const all = shown.map(member => operators[member] as JobOperator)
   const names = all.map(operator => operator.name).join(' -> ')
   const first = transformations[members[0] as number] as OperatorTransformation
   if (!rowWise) return [`${nameText(all[0] as JobOperator, first)}: not generated; it ${whyNotRowWise(first)}`]
   if (!graph.config.exchange.fusion) return [`${names}: not generated; exchange.fusion is off, so the functions call each other`]
   if (!canGenerate) return [`${names}: not generated; this Node does not allow code from text, so the functions call each other`]
   const rows = members.map(member => rowShape(transformations[member] as OperatorTransformation))
-  const comments = all.map((operator, at) => nameText(operator, transformations[members[at] as number] as OperatorTransformation))
+  const comments = all.map((operator, at) => nameText(operator, transformations[shown[at] as number] as OperatorTransformation))
   const functions = rows.map((row, at) => functionText(row, all[at] as JobOperator, transformations[members[at] as number] as OperatorTransformation))
-  return [`${names}: one function over a batch; it ends there because ${ends}`, '', ...readable(programText(rows, names), comments, functions).map(line => `  ${line}`)]
+  return [`${names}: one function over a batch${ends === undefined ? '' : `; it ends there because ${ends}`}`, '', ...readable(programText(rows, names, sink !== undefined), comments, functions).map(line => `  ${line}`)]
 }
 
 function nameText({ name }: JobOperator, { kind }: OperatorTransformation): string {

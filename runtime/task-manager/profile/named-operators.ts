@@ -6,7 +6,7 @@
 import type { SourcePosition } from '../../core/errors.ts'
 import type { JobOperator } from '../../graph/job-graph.ts'
 import type { OperatorTransformation } from '../../graph/transformation.ts'
-import { programText, rowShape, type RowShape } from '../../operators/fusion/generate.ts'
+import { programText, rowShape } from '../../operators/fusion/generate.ts'
 import { isRowWise } from '../../operators/fusion/plan-units.ts'
 import type { Operator } from '../../operators/operator.ts'
 
@@ -54,7 +54,7 @@ export function nameOperator(operator: Operator, members: readonly JobOperator[]
   return {
     label,
     members: members.map((member, at) => namedMember(member, transformations[at] as OperatorTransformation)),
-    memberOfLine: transformations.every(isRowWise) ? linesOf(transformations.map(rowShape)) : [],
+    memberOfLine: linesOf(transformations),
     trampolines,
   }
 }
@@ -65,10 +65,13 @@ function namedMember({ name, at }: JobOperator, transformation: OperatorTransfor
   return { name, kind: transformation.kind, at: transformation.at ?? at, rowFunction }
 }
 
-function linesOf(rows: readonly RowShape[]): (number | undefined)[] {
+/** Nothing but of a segment, at whose end there may be a sink. */
+function linesOf(transformations: readonly OperatorTransformation[]): (number | undefined)[] {
+  const rows = transformations.filter(isRowWise).map(rowShape)
+  if (rows.length === 0) return []
   const members: (number | undefined)[] = Array.from({ length: preamble + 1 })
   let member: number | undefined
-  for (const line of programText(rows, '').split('\n')) {
+  for (const line of programText(rows, '', rows.length < transformations.length).split('\n')) {
     // A line may hold several: what comes before the first of its own is short.
     for (const [, at] of line.matchAll(/\bat = (\d+)/g)) member = Number(at)
     members.push(member)

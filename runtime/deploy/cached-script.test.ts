@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -111,4 +112,44 @@ test('nothing is kept when Node\'s own cache is switched off', async () => {
   vi.stubEnv('NODE_DISABLE_COMPILE_CACHE', '1')
   expect(await keep()).toBe(42)
   expect(kept()).toEqual([])
+})
+
+const source = JSON.stringify(new URL('./cached-script.ts', import.meta.url).href)
+/** In a process of its own: V8's flags are those of all its threads. */
+function node(flags: readonly string[], text: string): string {
+  const { stdout, stderr } = spawnSync(process.execPath, ['--conditions=flink-ts-source', ...flags, '--input-type=module', '-e', text], { encoding: 'utf8', env: process.env })
+  expect(stderr).toBe('')
+  return stdout
+}
+
+test('records of a batch that are alive when V8 looks do not make those after them old objects', () => {
+  const decides = (first: string) => {
+    const batch = 'const batch = []; const record = i => ({ i, twice: 2 * i }); for (let i = 0; i < 2000; i++) batch.push(record(i)); gc({ type: "minor" }); console.log(batch.length)'
+    const lines = node(['--expose-gc', '--trace-pretenuring-statistics'], `import { keepRecordsYoung } from ${source}; ${first}; ${batch}`).trim().split('\n')
+    expect(lines.pop()).toBe('2000')
+    return lines.some(line => /undecided => (maybe )?tenure/.test(line))
+  }
+  expect(decides('')).toBe(true)
+  expect(decides('keepRecordsYoung()')).toBe(false)
+})
+
+test.each([
+  ['a slot', 'keepRecordsYoung()'],
+  ['the thread beside it', 'slotsKeepRecordsYoung(); setFlagsFromString("--no-allocation-site-pretenuring")'],
+])('the flag with which a job runs does not spoil what %s keeps', (_, during) => {
+  const path = join(directory, 'role.script.js')
+  writeFileSync(path, '(x) => x * 2')
+  const run = `
+    import { setFlagsFromString } from 'node:v8'
+    import { runScript, startIsOver, keepCompiledCode, keepRecordsYoung, slotsKeepRecordsYoung } from ${source}
+    console.log(runScript(${JSON.stringify(pathToFileURL(path).href)}, 'hash', 'slot')(21))
+    ${during}
+    startIsOver()
+    keepCompiledCode()`
+  expect(node([], run)).toBe('42\n')
+  const file = join(cache(), kept()[0]!)
+  const before = statSync(file).ino
+  expect(node([], run)).toBe('42\n')
+  // One that V8 had not taken would have been made anew.
+  expect(statSync(file).ino).toBe(before)
 })

@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { processesNaming } from '../../fixtures/harness/processes.ts'
 import { childEnvironment } from './child-environment.ts'
 import { identityOf, isAlive, type ProcessIdentity } from './process-identity.ts'
-import { nodeFlags, type SpawnRequest } from './spawn-process.ts'
+import type { SpawnRequest } from './spawn-process.ts'
 
 let project: string
 const started: ProcessIdentity[] = []
@@ -90,16 +90,4 @@ test.each([
   for await (const text of root.stdout.setEncoding('utf8')) clusterId += text as string
   expect(clusterId.trim()).toMatch(/^[0-9a-f]{32}$/)
   while (processesNaming(clusterId.trim()).length > 0) await pause(10)
-})
-
-test('records of a batch that are alive when V8 looks do not make those after them old objects', () => {
-  const batch = 'const batch = []; const record = i => ({ i, twice: 2 * i }); for (let i = 0; i < 2000; i++) batch.push(record(i)); gc({ type: "minor" }); console.log(batch.length)'
-  const decides = (flags: readonly string[]) => {
-    const { stdout } = spawnSync(process.execPath, [...flags, '--expose-gc', '--trace-pretenuring-statistics', '-e', batch], { encoding: 'utf8' })
-    const lines = stdout.trim().split('\n')
-    expect(lines.pop()).toBe('2000')
-    return lines.some(line => /undecided => (maybe )?tenure/.test(line))
-  }
-  expect(decides([])).toBe(true)
-  expect(decides(nodeFlags)).toBe(false)
 })

@@ -114,17 +114,11 @@ function spawnNow({ name, entry, clusterId, projectDirectory, logFile, environme
 }
 
 /**
- * For Node, in each process of a cluster and so in each slot.
- *
- * The young generation of each thread's heap begins with 8 MB instead of 1: what a start loads stays, and looking through it
- * again and again took a tenth of the time to the first result.
- *
- * V8 makes objects old from their birth if a look through the young ones finds the first few hundred of their place in the
- * code alive, and it never thinks better of it. Here records come in batches, and those of one batch are alive together: by
- * chance, of a `map` for one, each record of a job was an old object from then on, which only a look through the whole heap
- * frees. Such a chain cost twice to three times as much.
+ * For Node, in each process of a cluster and so in each slot. The young generation of each thread's heap begins with 8 MB
+ * instead of 1: what a start loads stays, and looking through it again and again took a tenth of the time to the first result.
+ * Not every flag may stand here: under most of them V8 takes no code that was compiled ahead (`cached-script.ts`).
  */
-export const nodeFlags = ['--min-semi-space-size=8', '--no-allocation-site-pretenuring'] as const
+const nodeFlags = ['--min-semi-space-size=8']
 
 /** Sources run as they are (Node strips the types); a build runs the small files of `bin/`. */
 function entryArguments(entry: SpawnRequest['entry']): string[] {

@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path'
 import { projectDirectories, removeLeavings, socketDirectoryAt } from '../deploy/cluster-directory.ts'
-import { keepCompiledCode, startIsOver } from '../deploy/cached-script.ts'
+import { keepCompiledCode, slotsKeepRecordsYoung, startIsOver } from '../deploy/cached-script.ts'
 import { dieNow, openLifeLine, tellParent } from '../deploy/child-process.ts'
 import type { TaskManagerBootstrap } from '../deploy/process-events.ts'
 import type { ErrorData } from '../core/errors.ts'
@@ -70,7 +70,9 @@ async function stayConnected(): Promise<void> {
       connection = await connectWithRetry<FromTaskManager, ToTaskManager>(sockets.control, token, {
         message(message) {
           taskManager.receive(message)
-          if (message.kind === 'deploy') startIsOver()
+          if (message.kind !== 'deploy') return
+          slotsKeepRecordsYoung()
+          startIsOver()
         },
         end: end => gone.resolve(end.kind === 'closed' ? 'closed' : end.reason),
       }, reconnectWindowMs)

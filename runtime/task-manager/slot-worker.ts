@@ -8,7 +8,7 @@ import { setSourceMapsSupport } from 'node:module'
 import type { MessagePort } from 'node:worker_threads'
 import { encodeValue, decodeValue } from '../codec/value-codec.ts'
 import { errorToData, FlinkError, type ErrorCode, type ErrorData } from '../core/errors.ts'
-import { keepCompiledCode, startIsOver } from '../deploy/cached-script.ts'
+import { keepCompiledCode, keepRecordsYoung, startIsOver } from '../deploy/cached-script.ts'
 import { loadJobDefinition } from '../deploy/user-code.ts'
 import { executionPlan, withMaxParallelism } from '../graph/plan.ts'
 import { translate } from '../graph/translate.ts'
@@ -60,6 +60,7 @@ export function runSlotWorker(data: SlotWorkerData, port: MessagePort): void {
       open(message.deployment).then(
         opened => {
           run = opened
+          keepRecordsYoung()
           startIsOver()
           for (const held of early.splice(0)) opened.receive(held)
         },

@@ -17,6 +17,8 @@ import type { ErrorCode, ErrorData } from '../../core/errors.ts'
 import type { Millis, Timestamp } from '../../core/time.ts'
 import type { CheckpointConfig } from '../../graph/config.ts'
 import type { SnapshotTimings, TaskSnapshot, TaskStatus } from '../../protocol/slot.ts'
+import { pendingCheckpoint, pendingSnapshot, type PendingCheckpoint, type PendingSnapshot, type SnapshotRequest } from './pending-checkpoint.ts'
+import { PeriodicSchedule } from './periodic-schedule.ts'
 
 export interface CheckpointCoordinatorOptions {
   readonly config: CheckpointConfig
@@ -84,40 +86,6 @@ export type SnapshotResult =
   | { readonly kind: 'completed'; readonly checkpointId: number; readonly path: string }
   | { readonly kind: 'failed'; readonly error: ErrorData }
 
-export interface PendingSnapshot {
-  readonly checkpointId: number
-  readonly checkpointKind: CheckpointKind
-  readonly triggeredAt: Timestamp
-  readonly directory: string | undefined
-  /** By operator id. */
-  readonly coordinators: ReadonlyMap<string, Uint8Array>
-  /** By task; undefined where the task was finished (C10). */
-  readonly files: readonly (TaskSnapshot | undefined)[]
-  /** Vertices of which every subtask was finished. */
-  readonly finishedVertices: readonly number[]
-}
-
-interface Request {
-  readonly requestId: string
-  readonly checkpointKind: CheckpointKind
-  readonly directory: string | undefined
-  readonly deadline: Timestamp
-}
-
-interface Pending {
-  readonly id: number
-  readonly checkpointKind: CheckpointKind
-  readonly request: Request | undefined
-  readonly triggeredAt: Timestamp
-  stage: 'coordinators' | 'tasks' | 'persisting'
-  readonly coordinatorStates: Map<string, Uint8Array>
-  readonly waiting: Set<number>
-  readonly files: (TaskSnapshot | undefined)[]
-  finished: ReadonlySet<number>
-  /** Tasks that had reported the end of their data when the barriers went out. */
-  ended: ReadonlySet<number>
-}
-
 /** Requests that wait for their turn; more are refused. */
 export const maxQueuedRequests = 16
 /** Until a final checkpoint that failed is tried again. */
@@ -131,24 +99,18 @@ const settleTime: Millis = 20
 export class CheckpointCoordinator {
   readonly #options: CheckpointCoordinatorOptions
   readonly #tasks: TaskStatus[]
+  readonly #periodic: PeriodicSchedule
   #commands: CheckpointCommand[] = []
-  #pending: Pending | undefined
-  #requests: Request[] = []
+  #pending: PendingCheckpoint | undefined
+  #requests: SnapshotRequest[] = []
   #nextId: number
   #completed: CompletedCheckpoint[]
   #initial: CompletedCheckpoint | undefined
   /** The last checkpoint of the job that these tasks took, or were restored from, and that is retained: the next may go on from it. */
   #base: number | undefined
   #restoredId: number | undefined
-  /** A restart from it has waited for the job to catch up: another one must not, or a job that fails again and again would get no further. */
-  #waitedAfter: number | undefined
   #failuresInARow = 0
-  /** Infinity: nothing periodic. */
-  #nextPeriodicAt: Timestamp = Infinity
-  #notBefore: Timestamp = -Infinity
   #finalNotBefore: Timestamp = -Infinity
-  /** A periodic one was given up only because a task finished meanwhile: again, at once. */
-  #again = false
   #ended = new Set<number>()
   /** Tasks whose end is in a completed checkpoint: they finish by themselves. */
   #covered = new Set<number>()
@@ -161,6 +123,7 @@ export class CheckpointCoordinator {
     this.#nextId = options.nextCheckpointId
     this.#completed = [...options.completed]
     this.#initial = options.initial
+    this.#periodic = new PeriodicSchedule(options.config)
   }
 
   /** What an attempt may start from, best first: automatic checkpoints, then the snapshot the job was started from (C13). */
@@ -204,7 +167,7 @@ export class CheckpointCoordinator {
     for (const request of this.#requests) at = Math.min(at, request.deadline)
     if (this.#pending) return this.#pending.stage === 'persisting' ? at : Math.min(at, this.#pending.triggeredAt + this.#options.config.timeout)
     if (!this.#ready()) return at
-    if (!this.#stopped) at = Math.min(at, Math.max(this.#nextPeriodicAt, this.#notBefore))
+    if (!this.#stopped) at = Math.min(at, this.#periodic.dueAt)
     return this.#finalNeeded() ? Math.min(at, this.#finalNotBefore) : at
   }
 
@@ -216,10 +179,8 @@ export class CheckpointCoordinator {
         this.#covered = new Set()
         this.#base = this.restored?.id
         this.#active = true
-        this.#again = false
         this.#failuresInARow = 0
-        this.#nextPeriodicAt = Infinity
-        this.#notBefore = -Infinity
+        this.#periodic.attemptStarted()
         this.#finalNotBefore = -Infinity
         return
       case 'attemptEnded':
@@ -274,28 +235,16 @@ export class CheckpointCoordinator {
     }
   }
 
-  #pendingIn(checkpointId: number, stage: Pending['stage']): Pending | undefined {
+  #pendingIn(checkpointId: number, stage: PendingCheckpoint['stage']): PendingCheckpoint | undefined {
     return this.#pending?.id === checkpointId && this.#pending.stage === stage ? this.#pending : undefined
   }
 
   #taskStatus(task: number, status: TaskStatus, now: Timestamp): void {
     const wasReady = this.#ready()
     this.#tasks[task] = status
-    const { interval } = this.#options.config
-    if (!wasReady && this.#ready() && interval !== undefined && this.#nextPeriodicAt === Infinity) this.#nextPeriodicAt = now + interval + this.#toCatchUp(interval, now)
+    if (!wasReady && this.#ready()) this.#periodic.allRun(now, this.restored)
     // It finished before the barrier reached it. Without it the same snapshot can be taken at once: no failure, a new plan.
     if (status === 'FINISHED' && this.#pending?.stage === 'tasks' && this.#pending.waiting.has(task)) this.#startOver(this.#pending, now)
-  }
-
-  /**
-   * How much longer than usual a job goes without a checkpoint after a restart: as long as what it has to do again has
-   * taken, and at most another interval. Its state would be written with the time in which it could catch up.
-   */
-  #toCatchUp(interval: Millis, now: Timestamp): Millis {
-    const { restored } = this
-    if (restored === undefined || restored.id === this.#waitedAfter) return 0
-    this.#waitedAfter = restored.id
-    return Math.max(0, Math.min(interval, now - restored.triggeredAt))
   }
 
   #request(event: Extract<CheckpointEvent, { kind: 'request' }>, now: Timestamp): void {
@@ -352,29 +301,16 @@ export class CheckpointCoordinator {
   #beginIfDue(now: Timestamp): void {
     if (this.#pending || !this.#ready()) return
     const request = this.#stopped ? undefined : this.#requests.shift()
-    const periodic = !this.#stopped && (this.#again || now >= Math.max(this.#nextPeriodicAt, this.#notBefore))
+    const periodic = !this.#stopped && now >= this.#periodic.dueAt
     if (!request && !periodic && !(this.#finalNeeded() && now >= this.#finalNotBefore)) return
-    const { interval } = this.#options.config
-    if (interval !== undefined && !request) this.#nextPeriodicAt = now + interval
-    this.#again = false
-    const pending: Pending = {
-      id: this.#nextId++,
-      checkpointKind: request?.checkpointKind ?? 'checkpoint',
-      request,
-      triggeredAt: now,
-      stage: 'coordinators',
-      coordinatorStates: new Map(),
-      waiting: new Set(),
-      files: this.#tasks.map(() => undefined),
-      finished: new Set(),
-      ended: new Set(),
-    }
+    this.#periodic.begun(now, request !== undefined)
+    const pending = pendingCheckpoint(this.#nextId++, request, this.#tasks.length, now)
     this.#pending = pending
     this.#commands.push({ kind: 'begin', checkpointId: pending.id, checkpointKind: pending.checkpointKind, directory: request?.directory, nextCheckpointId: this.#nextId })
     if (this.#options.coordinators.length === 0) this.#trigger(pending, now)
   }
 
-  #trigger(pending: Pending, now: Timestamp): void {
+  #trigger(pending: PendingCheckpoint, now: Timestamp): void {
     if (!this.#ready()) return this.#startOver(pending, now)
     const finished = new Set<number>()
     const expected: number[] = []
@@ -390,20 +326,9 @@ export class CheckpointCoordinator {
     this.#commands.push({ kind: 'trigger', barrier: { checkpointId: pending.id, timestamp: pending.triggeredAt, kind: pending.checkpointKind, since }, injectInto, expected })
   }
 
-  #persist(pending: Pending): void {
+  #persist(pending: PendingCheckpoint): void {
     pending.stage = 'persisting'
-    const { firstTask } = this.#options
-    const finishedVertices: number[] = []
-    for (let vertex = 0; vertex + 1 < firstTask.length; vertex++) {
-      let all = true
-      for (let task = firstTask[vertex] as number; task < (firstTask[vertex + 1] as number); task++) all &&= pending.finished.has(task)
-      if (all) finishedVertices.push(vertex)
-    }
-    const { id: checkpointId, checkpointKind, triggeredAt, files } = pending
-    this.#commands.push({
-      kind: 'persist',
-      snapshot: { checkpointId, checkpointKind, triggeredAt, directory: pending.request?.directory, coordinators: pending.coordinatorStates, files, finishedVertices },
-    })
+    this.#commands.push({ kind: 'persist', snapshot: pendingSnapshot(pending, this.#options.firstTask) })
   }
 
   #complete(event: Extract<CheckpointEvent, { kind: 'persisted' }>, now: Timestamp): void {
@@ -412,7 +337,7 @@ export class CheckpointCoordinator {
     const { id, checkpointKind, triggeredAt } = pending
     const checkpoint: CompletedCheckpoint = { id, kind: checkpointKind, path: event.path, triggeredAt, completedAt: now, bytes: event.bytes }
     this.#pending = undefined
-    this.#notBefore = now + this.#options.config.minPause
+    this.#periodic.ended(now)
     this.#finalNotBefore = now + settleTime
     this.#commands.push({ kind: 'completed', checkpoint })
     if (checkpointKind !== 'savepoint') {
@@ -439,23 +364,23 @@ export class CheckpointCoordinator {
     }
   }
 
-  #abort(pending: Pending, reason: string, missed = true): void {
+  #abort(pending: PendingCheckpoint, reason: string, missed = true): void {
     this.#pending = undefined
     const { id: checkpointId, checkpointKind } = pending
     this.#commands.push({ kind: 'aborted', checkpointId, checkpointKind, reason, triggered: pending.stage !== 'coordinators', missed })
   }
 
-  #startOver(pending: Pending, now: Timestamp): void {
+  #startOver(pending: PendingCheckpoint, now: Timestamp): void {
     this.#abort(pending, 'a task finished before its barrier', false)
     this.#finalNotBefore = now + settleTime
     if (pending.request) this.#requests.unshift(pending.request)
-    else this.#again = this.#tasks.some((status, task) => status !== 'FINISHED' && !this.#ended.has(task))
+    else if (this.#tasks.some((status, task) => status !== 'FINISHED' && !this.#ended.has(task))) this.#periodic.startOver()
   }
 
   /** A failure that counts: declined, expired, or not to be written (C8). Savepoints never count. */
-  #fail(pending: Pending, cause: ErrorData, now: Timestamp): void {
+  #fail(pending: PendingCheckpoint, cause: ErrorData, now: Timestamp): void {
     this.#abort(pending, cause.message)
-    this.#notBefore = now + this.#options.config.minPause
+    this.#periodic.ended(now)
     this.#finalNotBefore = now + finalRetryDelay
     if (pending.request) this.#answerFailure(pending.request.requestId, pending.checkpointKind, cause.message, cause)
     switch (pending.checkpointKind) {

@@ -11,7 +11,7 @@ import type { SnapshotFile } from '../../protocol/slot.ts'
 import { disposeSnapshot, removeManifest } from '../../state/snapshot/dispose.ts'
 import { filesOf, manifestName, readSnapshot, writeManifest, type ManifestFile, type ManifestOperator, type ManifestState, type ManifestSubtask } from '../../state/snapshot/manifest.ts'
 import { SnapshotFileReader, verifyInSlices, verifyLength } from '../../state/snapshot/snapshot-file.ts'
-import type { PendingSnapshot } from './checkpoint-coordinator.ts'
+import type { PendingSnapshot } from './pending-checkpoint.ts'
 import type { SnapshotContent, SnapshotOperator } from './restore-plan.ts'
 
 export interface SnapshotToWrite {

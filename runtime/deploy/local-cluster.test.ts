@@ -199,7 +199,7 @@ const checkpointed: Partial<JobConfig> = { checkpointing: { ...defaultJobConfig.
 
 describe('user code', () => {
   test.each([
-    ['throws in a callback of its own', `setTimeout(() => { throw new Error('out of nowhere') }, 1)`, 'USER_CODE_FAILED', /uncaught error: out of nowhere/],
+    ['throws in a callback of its own', `setImmediate(() => { throw new Error('out of nowhere') })`, 'USER_CODE_FAILED', /uncaught error: out of nowhere/],
     ['forgets a promise', `Promise.reject(new Error('nobody looked'))`, 'USER_CODE_FAILED', /unhandled rejection: nobody looked/],
     ['calls process.exit', `process.exit(3)`, 'USER_CODE_FAILED', /process\.exit\(3\)/],
     ['throws', `throw new Error('as usual')`, 'USER_CODE_FAILED', /as usual/],
@@ -217,7 +217,7 @@ describe('user code', () => {
   ])('that %s when the job is cancelled costs its TaskManager', async (_name, code) => {
     const running = start()
     await running.ready
-    const { events, client, jobId } = await submit(`${endless}.map(i => { if (i === 3) { setTimeout(() => { console.log('stuck'); ${code} }, 1) } return i }).filter(() => false).print()`, running)
+    const { events, client, jobId } = await submit(`${endless}.map(i => { if (i === 3) { setImmediate(() => { console.log('stuck'); ${code} }) } return i }).filter(() => false).print()`, running)
     await events.until(printed('stuck'))
     await client.cancel(jobId)
     expect(await events.until(over)).toMatchObject({ status: 'CANCELED' })
@@ -260,7 +260,7 @@ async function startRoot(options: Partial<LocalClusterOptions>): Promise<{ root:
 test('when the root is killed everything is gone, spinning user code and its children included', async () => {
   const { root, restSocket, token, processes } = await startRoot({})
   const { events } = await submit(
-    `${endless}.map(i => { if (i === 3) { setTimeout(() => { console.log('stuck'); while (true) {} }, 1) } return i }).filter(() => false).print()`, { restSocket, token },
+    `${endless}.map(i => { if (i === 3) { setImmediate(() => { console.log('stuck'); while (true) {} }) } return i }).filter(() => false).print()`, { restSocket, token },
   )
   await events.until(printed('stuck'))
   root.kill('SIGKILL')

@@ -80,7 +80,7 @@ test.each([
   ['throws', `throw new RangeError('out of numbers')`, { code: 'USER_CODE_FAILED', message: 'out of numbers' }],
   ['names a subtask that is not there', `ctx.assignSplit(9, next)`, { code: 'USER_CODE_FAILED', message: 'a split enumerator named subtask 9, but the source has 2' }],
   ['ends the process', `process.exit(3)`, { code: 'USER_CODE_FAILED', message: expect.stringContaining('ended with code 3') }],
-  ['throws later', `setTimeout(() => { throw new Error('later') })`, { code: 'USER_CODE_FAILED', message: 'later' }],
+  ['throws later', `setImmediate(() => { throw new Error('later') })`, { code: 'USER_CODE_FAILED', message: 'later' }],
 ])('one that %s fails its attempt and nothing else', async (name, body, error) => {
   const { host: it, messages, until } = host()
   const start = await bundle(name.replaceAll(' ', '-'), body)

@@ -81,7 +81,10 @@ export class WorkerCoordinatorHost implements CoordinatorHost {
       if (current()) this.#handler(jobId, answer)
     })
     worker.on('error', error => {
-      if (current()) this.#handler(jobId, { kind: 'failed', attempt, error: errorToData(error, 'USER_CODE_FAILED') })
+      if (!current()) return
+      // Its end follows, perhaps at once, and is no second failure.
+      this.#workers.delete(jobId)
+      this.#handler(jobId, { kind: 'failed', attempt, error: errorToData(error, 'USER_CODE_FAILED') })
     })
     worker.on('exit', code => {
       if (!current()) return

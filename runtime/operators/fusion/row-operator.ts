@@ -19,7 +19,7 @@ export type RowOperator =
       readonly invalid: (timestamp: unknown) => Error
     }
 
-/** Runs a whole batch; results are in the segment's output, not flushed. */
+/** Runs a whole batch. Results then are in the segment's output, not flushed, or where a sink ends the rows, written to it. */
 export type RowProgram = (values: readonly unknown[], timestamps: Float64Array, size: number) => void
 
 /** The sink behind the last row, where no other operator reads it: records go from one to the other without a batch between. */

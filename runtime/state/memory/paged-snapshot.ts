@@ -24,8 +24,9 @@ const blockBytes = 64 * 1024
 const waitingBytes = 4 * 1024 * 1024
 /** What a page costs besides its entries, in entries; and so many bytes of a block when it is handed on. */
 const pageCost = 4
-/** What a page costs that a snapshot of changes only passes by, and what an entry of another does whose stamp is looked at. */
+/** What a page costs that a snapshot of changes only passes by, in entries. */
 const costOfUnchanged = 0.2
+/** What an entry of any other page costs for looking at its stamp alone, in entries. */
 const costOfStamp = 0.02
 /** Entries of a section that several pages share. */
 const mostGathered = 512

@@ -41,6 +41,11 @@ export interface KeyedStateBackend {
 }
 
 export interface ValueTable {
+  /**
+   * Objects that `get` gave, and `put` took back, may be changed in place without another `get` and `put` as long as this number
+   * is the same, and whoever does so removes none of them and puts no other in its place.
+   */
+  readonly age: number
   get(namespace: Namespace): unknown
   put(namespace: Namespace, value: unknown): void
   remove(namespace: Namespace): void

@@ -7,7 +7,7 @@
  *
  * `sum` is our own code and known to change one field only: it adds in the object that state holds, and a copy travels.
  * That saves the second object per record, and state need not look up where to put it. It is so with object reuse too: the
- * object of state is nobody else's.
+ * object of state is nobody else's. Sums that are used often are found past state (`live-sums.ts`).
  */
 import type { Batch } from '../core/batch.ts'
 import type { Timestamp } from '../core/time.ts'
@@ -21,6 +21,7 @@ import type { Operator, OperatorStats } from './operator.ts'
 import type { Outputs } from './output.ts'
 import { createCopier } from '../codec/copy.ts'
 import { fieldAdder, type AddField } from './field-adder.ts'
+import { LiveSums } from './live-sums.ts'
 import { createOwner } from './ownership.ts'
 import { keyedStats } from './keyed-stats.ts'
 import { blameOf, keyError, userError, type Blame } from './user-error.ts'
@@ -36,6 +37,7 @@ export class ReduceOperator implements Operator {
   readonly #copies: boolean
   readonly #own = createOwner()
   readonly #add: AddField | undefined
+  readonly #live: LiveSums | undefined
   readonly #travelling = createCopier()
   readonly #blame: Blame
   readonly #keyBlame: Blame
@@ -50,6 +52,7 @@ export class ReduceOperator implements Operator {
     this.#select = keyOf(key)
     this.#reduce = fn
     this.#add = transformation.sumOf === undefined ? undefined : fieldAdder(transformation.sumOf)
+    this.#live = transformation.sumOf === undefined ? undefined : LiveSums.of(transformation.sumOf)
     this.#copies = this.#add !== undefined || !context.exchange.objectReuse
     this.#blame = blameOf(context, operator, transformation, transformation.sumOf === undefined ? 'reduce' : 'sum')
     this.#keyBlame = blameOf(context, operator, transformation, 'keyBy of')
@@ -67,17 +70,28 @@ export class ReduceOperator implements Operator {
     const table = this.#table
     const add = this.#add
     const select = this.#select
+    // Nothing is packed, and no snapshot begins, in the middle of a batch.
+    const { age } = table
+    const live = keyHashes !== undefined && this.#live?.begin(size) === true ? this.#live : undefined
     let selecting = true
     try {
       for (let i = 0; i < size; i++) {
         const value = values[i]
         selecting = true
         const key = select(value)
-        backend.setCurrentKey(key, keyHashes?.[i])
+        const hash = keyHashes?.[i]
+        const known = live?.find(key, hash as number, age)
+        if (known !== undefined) {
+          selecting = false
+          out.emit((live as LiveSums).add(known, value), timestamps[i] as Timestamp)
+          continue
+        }
+        backend.setCurrentKey(key, hash)
         const held = table.get(voidNamespace)
         selecting = false // An impossible key is found out by the first access.
         if (add !== undefined && held !== undefined && add(held, value)) {
           table.put(voidNamespace, held)
+          live?.note(key, hash as number, held, age)
           out.emit(this.#travelling(held), timestamps[i] as Timestamp)
           continue
         }

@@ -16,6 +16,8 @@ export class CurrentKey {
   key: unknown = undefined
   /** Raised when the key changes, and when anything that a table may remember of the last access is out of date. */
   serial = 1
+  /** Raised by `outdate` alone. */
+  age = 0
   /** Valid after `resolve`, like `canonical`. */
   hash = 0
   keyGroup = -1
@@ -44,6 +46,12 @@ export class CurrentKey {
 
   get canonical(): CanonicalKey {
     return this.#lookup ?? (this.key as string)
+  }
+
+  /** What a table, or anybody else, remembers of earlier accesses may be wrong from now on: a snapshot begins, objects left memory. */
+  outdate(): void {
+    this.serial++
+    this.age++
   }
 
   resolve(): void {

@@ -102,7 +102,7 @@ export class PagedState implements KeyedStateBackend {
       }
     }
     if (checkpointId !== undefined) this.#chains.restored(checkpointId, read)
-    this.#current.serial++
+    this.#current.outdate()
   }
 
   maintain(): void {

@@ -268,7 +268,7 @@ export class Pager {
     this.#snapshot = target
     this.#running = ++this.epoch
     this.#since = since
-    this.#current.serial++
+    this.#current.outdate()
   }
 
   endSnapshot(): void {
@@ -371,7 +371,7 @@ export class Pager {
       }
       if (!goOn(cost)) break
     }
-    this.#current.serial++
+    this.#current.outdate()
   }
 
   #removeAtHand(): void {

@@ -79,7 +79,7 @@ export class Table {
     this.#lastSlice = undefined
     this.#lastNamespace = undefined
     for (const root of slice.roots()) this.#drop(root)
-    this.current.serial++
+    this.current.outdate()
   }
 
   /** One more entry stands in `page`, which `open` has opened; `besides`: heap bytes that came with it. */
@@ -181,7 +181,7 @@ export class Table {
       this.#lastSlice = undefined
       this.#lastNamespace = undefined
     }
-    this.current.serial++
+    this.current.outdate()
   }
 
   #drop(root: Root): void {

@@ -23,6 +23,10 @@ export class PagedValueTable implements ValueTable {
     this.#table = table
   }
 
+  get age(): number {
+    return this.#table.current.age
+  }
+
   get(namespace: Namespace): unknown {
     this.#find(namespace)
     return this.#value

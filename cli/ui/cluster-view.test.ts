@@ -125,3 +125,17 @@ test('the summary says how it ended', () => {
     27.3k records from 1 source, 1 checkpoint, 1 failed"
   `)
 })
+
+test('tasks count from nothing after a restart, and the summary says so', () => {
+  const restarted = fold([
+    ...story,
+    ...events(
+      [5_000, { kind: 'restartScheduled', jobId, attempt: 2, delayMs: 0, cause: { code: 'PROCESS_LOST', message: 'tm-2 ended by SIGKILL' }, repeats: 1 }],
+      [6_000, { kind: 'jobStatus', jobId, status: 'FINISHED', attempt: 2 }],
+    ),
+  ])
+  expect(drawSummary(restarted, storyStart + 9_999, plain)).toEqual([
+    'job "delays per airport and hour" FINISHED after 5.8 s, 1 restart',
+    '27.3k records from 1 source since the restart, 1 checkpoint, 1 failed',
+  ])
+})

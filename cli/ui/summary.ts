@@ -9,6 +9,9 @@ const statusStyle: Partial<Record<string, Style>> = {
 }
 export const paintStatus = (status: string, text: string, paint: Paint) => (statusStyle[status] === undefined ? text : paint(statusStyle[status], text))
 
+/** Tasks count from nothing in each attempt: some of what came before comes again. */
+const sinceWhen = (restarts: number) => (restarts === 0 ? '' : restarts === 1 ? ' since the restart' : ' since the last restart')
+
 /** The last words on the normal screen, after the view is gone. */
 export function drawSummary(view: ClusterView, now: number, paint: Paint): string[] {
   const job = view.job
@@ -17,7 +20,7 @@ export function drawSummary(view: ClusterView, now: number, paint: Paint): strin
   const sources = job.vertices.filter(vertex => vertex.source).map(summariseVertex)
   const records = sources.reduce((sum, source) => sum + source.recordsIn, 0)
   const { completed, failed, lastSavepoint, last } = job.checkpoints
-  lines.push(`${formatCount(records)} ${records === 1 ? 'record' : 'records'} from ${sources.length} ${sources.length === 1 ? 'source' : 'sources'}, ${completed} ${completed === 1 ? 'checkpoint' : 'checkpoints'}${failed > 0 ? `, ${failed} failed` : ''}`)
+  lines.push(`${formatCount(records)} ${records === 1 ? 'record' : 'records'} from ${sources.length} ${sources.length === 1 ? 'source' : 'sources'}${sinceWhen(job.restarts)}, ${completed} ${completed === 1 ? 'checkpoint' : 'checkpoints'}${failed > 0 ? `, ${failed} failed` : ''}`)
   if (lastSavepoint !== undefined) lines.push(`savepoint: ${sanitiseLine(lastSavepoint)}`)
   // Only the checkpoints of a job that failed outlive it.
   if (job.status === 'FAILED' && last?.kind === 'checkpoint') lines.push(`last checkpoint: ${sanitiseLine(last.path)}`)

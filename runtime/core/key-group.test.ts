@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { seededRandom } from './random.ts'
-import { canonicalKey, keyOfShortTuple, defaultMaxParallelism, keyGroupOf, keyGroupRangeOf, keyHash, murmurHash, subtaskOfKeyGroup } from './key-group.ts'
+import { canonicalKey, canonicalPair, isCanonicalPair, isPair, keyOfShortTuple, defaultMaxParallelism, keyGroupOf, keyGroupRangeOf, keyHash, murmurHash, subtaskOfKeyGroup } from './key-group.ts'
 
 // Check values of Flink's own functions (reference: K1, K2).
 test.for([
@@ -57,6 +57,17 @@ test('0 and -0 are one key, NaN is one key, and text never meets a composite', (
   for (const tuple of [[0, 0], [1, -1], [2 ** 31 - 1, -(2 ** 31)], [70_000, 3, -5]]) expect(keyOfShortTuple(canonicalKey(tuple))).toEqual(tuple)
   for (const other of [[1], [1, 'x'], [1, 0.5], [1, 2, 3, 4], { a: 1, b: 2 }, 'text', '\u0001\u0002text', 7, true]) expect(keyOfShortTuple(canonicalKey(other))).toBe(undefined)
   expect(canonicalKey(String(canonicalKey([1])))).not.toBe(canonicalKey([1]))
+})
+
+test('a pair of whole numbers is told from every other key by its numbers', () => {
+  const parts = [0, 1, -1, 65_535, 65_536, 2 ** 31 - 1, -(2 ** 31)]
+  const pairs = parts.flatMap(a => parts.map((b): [number, number] => [a, b]))
+  for (const [a, b] of pairs) {
+    expect(canonicalPair(a, b)).toBe(canonicalKey([a, b]))
+    expect(pairs.filter(other => isCanonicalPair(canonicalKey(other), a, b))).toEqual([[a, b]])
+  }
+  expect([[0, -0], [1, 2 ** 31], [1, 0.5], [1, NaN], [1], [1, 2, 3], ['1', 2], [1, undefined], { 0: 1, 1: 2, length: 2 }, '12', 1].map(isPair)).toEqual([true, ...Array.from({ length: 10 }, () => false)])
+  for (const other of [[1, 2, 0], [[1, 2]], ['1', 2], '\u0001\u0002\u0000\u0001\u0000\u0002', 12, 12n, true]) expect(isCanonicalPair(canonicalKey(other), 1, 2)).toBe(false)
 })
 
 test('two keys have one canonical form just when they are equal, however they are nested', () => {

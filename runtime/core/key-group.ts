@@ -116,12 +116,35 @@ const isI32 = (part: unknown): part is number => typeof part === 'number' && (pa
 
 /** Of two or three whole numbers, the usual composite key: two UTF-16 units for each, behind one that no other composite has there. */
 function shortTuple(key: unknown): string | undefined {
-  if (!Array.isArray(key)) return undefined
+  if (isPair(key)) return canonicalPair(key[0], key[1])
+  if (!Array.isArray(key) || key.length !== 3) return undefined
   const [a, b, c] = key as readonly unknown[]
-  if (!isI32(a) || !isI32(b)) return undefined
-  if (key.length === 2) return fromCharCode(1, 2, a >>> 16, a & 0xffff, b >>> 16, b & 0xffff)
-  if (key.length !== 3 || !isI32(c)) return undefined
+  if (!isI32(a) || !isI32(b) || !isI32(c)) return undefined
   return fromCharCode(1, 3, a >>> 16, a & 0xffff, b >>> 16, b & 0xffff, c >>> 16, c & 0xffff)
+}
+
+/** A key of two whole numbers of 32 bits. */
+export function isPair(key: unknown): key is readonly [number, number] {
+  return Array.isArray(key) && key.length === 2 && isI32(key[0]) && isI32(key[1])
+}
+
+/** `canonicalKey([first, second])` of such a key. */
+export function canonicalPair(first: number, second: number): string {
+  return fromCharCode(1, 2, first >>> 16, first & 0xffff, second >>> 16, second & 0xffff)
+}
+
+/** Whether a canonical key is that of such a key: to make its text for each look-up takes longer than to read this one. */
+export function isCanonicalPair(canonical: unknown, first: number, second: number): boolean {
+  return (
+    typeof canonical === 'string' &&
+    canonical.length === 6 &&
+    canonical.charCodeAt(5) === (second & 0xffff) &&
+    canonical.charCodeAt(4) === second >>> 16 &&
+    canonical.charCodeAt(3) === (first & 0xffff) &&
+    canonical.charCodeAt(2) === first >>> 16 &&
+    canonical.charCodeAt(1) === 2 &&
+    canonical.charCodeAt(0) === 1
+  )
 }
 
 /** The key that a canonical one of that form stands for; undefined: it is of another form. */

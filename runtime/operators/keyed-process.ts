@@ -55,7 +55,7 @@ export class KeyedProcessOperator implements Operator {
     this.#timers = new KeyedTimers(this.#backend, this.#scope.now, (timestamp, key, domain) => this.#fire(timestamp, key, domain))
     for (const block of timerBlocks) this.#timers.restore(block)
     this.#out = new FunctionCollector(this.#outputs, this.#scope)
-    this.#ctx = new FunctionContext(createUserStates(this.#fn.state ?? {}, this.#backend, this.#scope), this.#timers, this.#outputs, this.#scope)
+    this.#ctx = new FunctionContext(createUserStates(this.#fn.state ?? {}, this.#backend, this.#scope), this.#timers, this.#outputs, this.#scope, this.#backend)
   }
 
   processBatch(batch: Batch): void {
@@ -74,7 +74,7 @@ export class KeyedProcessOperator implements Operator {
         backend.setCurrentKey(key, keyHashes?.[i])
         selecting = false
         const timestamp = timestamps[i] as Timestamp
-        ctx.move(key, timestamp)
+        ctx.move(timestamp)
         out.timestamp = timestamp
         fn.process(value, ctx, out)
       }
@@ -88,7 +88,7 @@ export class KeyedProcessOperator implements Operator {
   #fire(timestamp: Timestamp, key: unknown, domain: TimeDomain): void {
     const fn = this.#fn
     if (fn.onTimer === undefined) return
-    this.#ctx.move(key, timestamp)
+    this.#ctx.move(timestamp)
     this.#ctx.timeDomain = domain
     this.#out.timestamp = domain === 'event' ? timestamp : NO_TIMESTAMP
     try {
@@ -158,29 +158,31 @@ class FunctionContext implements OnTimerContext<unknown, StateDescriptors> {
   timeDomain: TimeDomain = 'event'
   readonly state: StateOf<StateDescriptors>
   readonly timers: TimerService
-  #key: unknown
   /** Always a number, so that moving to the next record allocates nothing. */
   #record: Timestamp = NO_TIMESTAMP
   readonly #outputs: Outputs
   readonly #scope: StateScope
+  /** Knows the key: to store that here too would be another write barrier for each record. */
+  readonly #backend: KeyedStateBackend
   readonly #copy = createCopier({ what: 'side output' })
 
-  constructor(states: UserStates, timers: TimerService, outputs: Outputs, scope: StateScope) {
+  constructor(states: UserStates, timers: TimerService, outputs: Outputs, scope: StateScope, backend: KeyedStateBackend) {
     // The handles have the types that the descriptors declare; here the descriptors are only known as "any".
     this.state = states as StateOf<StateDescriptors>
     this.timers = timers
     this.#outputs = outputs
     this.#scope = scope
+    this.#backend = backend
   }
 
-  move(key: unknown, timestamp: Timestamp): void {
-    this.#key = key
+  move(timestamp: Timestamp): void {
     this.#record = timestamp
   }
   /** A composite key is shared with state, so a result that holds it must be copied. */
   get key(): unknown {
-    if (typeof this.#key === 'object') this.#scope.exposed = true
-    return this.#key
+    const key = this.#backend.currentKey()
+    if (typeof key === 'object') this.#scope.exposed = true
+    return key
   }
   get timestamp(): Timestamp | undefined {
     return this.#record === NO_TIMESTAMP ? undefined : this.#record

@@ -176,6 +176,18 @@ describe.each(backends)('keyed state, $name', backendCase => {
     expect(backend.values('v').get(0)).toBeUndefined()
   })
 
+  test('a pair of numbers that the user changes between two accesses is the key that it was', () => {
+    const backend = open(backendCase)
+    const key = [1, 2]
+    backend.setCurrentKey(key)
+    expect(backend.values('v').get(0)).toBeUndefined()
+    key[1] = 3
+    backend.values('v').put(0, 'of [1, 2]')
+    backend.setCurrentKey([1, 2])
+    expect(backend.values('v').get(0)).toBe('of [1, 2]')
+    expect([...backend.values('v').entries(0)]).toEqual([[[1, 2], 'of [1, 2]']])
+  })
+
   test('a value that cannot be stored fails naming its state', () => {
     const backend = open(backendCase)
     backend.setCurrentKey('a')

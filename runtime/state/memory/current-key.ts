@@ -4,7 +4,7 @@
  */
 import { AssertionFailure } from '../../core/assert.ts'
 import { FlinkError } from '../../core/errors.ts'
-import { canonicalKey, spreadKeyHash } from '../../core/key-group.ts'
+import { canonicalKey, canonicalPair, isPair, spreadKeyHash } from '../../core/key-group.ts'
 import type { CanonicalKey, KeyGroupRange } from '../../core/key-group.ts'
 
 /** Of so many keys that came with a hash, one is hashed again. */
@@ -21,8 +21,15 @@ export class CurrentKey {
   /** Valid after `resolve`, like `canonical`. */
   hash = 0
   keyGroup = -1
+  /** Whether the key is one of two whole numbers (`core/key-group.ts`), and they: tables find it by them, without the text. */
+  isPair = false
+  first = 0
+  second = 0
   #resolved = false
-  /** The lookup key, unless the key is text that stands for itself: storing it a second time would cost another write barrier per record. */
+  /**
+   * The lookup key, unless it is not asked for, or the key is text that stands for itself: storing it a second time would cost
+   * another write barrier per record.
+   */
   #lookup: CanonicalKey | undefined
   /** The hash that came with the key, or -1. */
   #spread = -1
@@ -45,6 +52,7 @@ export class CurrentKey {
   }
 
   get canonical(): CanonicalKey {
+    if (this.#lookup === undefined && this.isPair) this.#lookup = canonicalPair(this.first, this.second)
     return this.#lookup ?? (this.key as string)
   }
 
@@ -60,8 +68,16 @@ export class CurrentKey {
     const spread = this.#spread >= 0 ? this.#spread : spreadKeyHash(key)
     const keyGroup = spread % this.#maxParallelism
     if (keyGroup < this.#keyGroups.start || keyGroup > this.#keyGroups.end) this.#notOurs(keyGroup)
-    const lookup = canonicalKey(key)
-    this.#lookup = typeof key === 'string' && lookup === key ? undefined : lookup
+    if (isPair(key)) {
+      this.isPair = true
+      this.first = key[0]
+      this.second = key[1]
+      this.#lookup = undefined
+    } else {
+      const lookup = canonicalKey(key)
+      this.isPair = false
+      this.#lookup = typeof key === 'string' && lookup === key ? undefined : lookup
+    }
     this.hash = spread << 1
     this.keyGroup = keyGroup
     this.#resolved = true

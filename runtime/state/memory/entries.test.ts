@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { canonicalPair } from '../../core/key-group.ts'
 import type { CanonicalKey } from '../../core/key-group.ts'
 import { Entries } from './entries.ts'
 
@@ -64,5 +65,17 @@ test.each([0, 1, 8, 9, 200, 700])('room for %i entries is made at once, and what
       expect([entries.valueAt(at), entries.stampAt(at)]).toEqual([`${i < before ? 'old' : 'new'} ${i}`, i])
     }
     expect(entries.find(-1, spread(-1))).toBe(-1)
+  }
+})
+
+test.each<[string, (key: CanonicalKey) => number]>([['their hashes', spread], ['equal hashes', () => 42]])('pairs are found by their numbers among other keys, with %s', (_, hashOf) => {
+  for (const count of [3, 8, 100]) {
+    const entries = new Entries()
+    for (let i = 0; i < count; i++) {
+      entries.insert(canonicalPair(i, -i), hashOf(canonicalPair(i, -i)), i)
+      entries.insert(i, hashOf(i), 'a number')
+    }
+    for (let i = 0; i < count; i++) expect(entries.valueAt(entries.findPair(i, -i, hashOf(canonicalPair(i, -i))))).toBe(i)
+    expect(entries.findPair(1, 1, hashOf(canonicalPair(1, 1)))).toBe(-1)
   }
 })

@@ -7,6 +7,7 @@
  * without gaps. Keys that were chosen so that their hashes are equal (Java's hash of text is no secret) are found through
  * a `Map`, whose hash is.
  */
+import { canonicalPair, isCanonicalPair } from '../../core/key-group.ts'
 import type { CanonicalKey } from '../../core/key-group.ts'
 
 /** Up to so many entries each is looked at: most pages of sessions hold one. */
@@ -47,6 +48,19 @@ export class Entries {
       if (data[at] === hash && (held === key || (held !== held && key !== key))) return at
     }
     return -1
+  }
+
+  /** `find` for the key `[first, second]` (`isPair`). */
+  findPair(first: number, second: number, hash: number): number {
+    const mask = this.#mask
+    if (mask === 0) return this.#findFew(canonicalPair(first, second), hash)
+    const data = this.#data
+    for (let slot = slotOf(hash, this.#shift); ; slot = (slot + 1) & mask) {
+      const at = slot * width
+      const held = data[at + 1]
+      if (held === undefined) return -1
+      if (data[at] === hash && isCanonicalPair(held, first, second)) return at
+    }
   }
 
   get(key: CanonicalKey, hash: number): unknown {

@@ -1,7 +1,7 @@
 /** One value per (namespace, key). */
 import type { Namespace, ValueTable } from '../../operators/keyed-state.ts'
 import type { CanonicalKey } from '../../core/key-group.ts'
-import { canonicalKey } from '../../core/key-group.ts'
+import { canonicalKey, isShortTuple } from '../../core/key-group.ts'
 import { pageHash } from './current-key.ts'
 import { ownedKey } from './owned-key.ts'
 import { insertValue, isIn, keyAt, keysOf, pageOf, pagesOf } from './page.ts'
@@ -16,8 +16,9 @@ export class PagedValueTable implements ValueTable {
   #serial = 0
   #namespace: Namespace = 0
   #page: Page | undefined
+  #entries: Entries | undefined
+  /** Where it lies among the entries of the page, -1 if it is not there. (Not the value: to store one for each record costs a write barrier.) */
   #position = -1
-  #value: unknown
 
   constructor(table: Table) {
     this.#table = table
@@ -29,7 +30,7 @@ export class PagedValueTable implements ValueTable {
 
   get(namespace: Namespace): unknown {
     this.#find(namespace)
-    return this.#value
+    return this.#position < 0 ? undefined : (this.#entries as Entries).valueAt(this.#position)
   }
 
   /** `undefined` removes. */
@@ -37,28 +38,27 @@ export class PagedValueTable implements ValueTable {
     if (value === undefined) return this.remove(namespace)
     this.#find(namespace)
     const { current, pager } = this.#table
-    const { canonical, hash, keyGroup, key } = current
     const page = this.#page
-    if (this.#value === undefined || page === undefined) {
-      this.#insert(namespace, keyGroup, key, canonical, hash, value)
+    const position = this.#position
+    if (page === undefined || position < 0) {
+      const { canonical, hash, keyGroup, key } = current
+      const at = page ?? pageOf(this.#table.root(namespace, keyGroup) ?? this.#table.createRoot(namespace, keyGroup), hash)
+      this.#insertInto(at, key, canonical, hash, value)
       this.#serial = 0
       return
     }
-    const entries = page.entries as Entries
-    pager.touchValue(page, entries, this.#position)
+    const entries = this.#entries as Entries
+    pager.touchValue(page, entries, position)
     // An accumulator that was changed in place is the object that is held.
-    if (value !== this.#value) {
-      entries.setAt(this.#position, value)
-      this.#value = value
-    }
-    this.#table.changed(page, key, value)
+    if (value !== entries.valueAt(position)) entries.setAt(position, value)
+    this.#table.changed(page, current.key, value)
   }
 
   remove(namespace: Namespace): void {
     this.#find(namespace)
     const page = this.#page
-    if (this.#value === undefined || page === undefined) return
-    this.#removeAt(page, page.entries as Entries, this.#position)
+    if (page === undefined || this.#position < 0) return
+    this.#removeAt(page, this.#entries as Entries, this.#position)
     this.#serial = 0
   }
 
@@ -166,26 +166,34 @@ export class PagedValueTable implements ValueTable {
     const root = this.#table.root(namespace, current.keyGroup)
     this.#namespace = namespace
     this.#serial = current.serial
+    this.#position = -1
     if (root === undefined) {
-      this.#value = undefined
+      this.#page = this.#entries = undefined
       return
     }
-    const page = pageOf(root, current.hash)
+    const { hash } = current
+    const page = pageOf(root, hash)
     const entries = pager.open(page)
-    let position = entries.find(current.canonical, current.hash)
-    if (position < 0 && page.pack !== undefined) position = pager.takeValue(page, current.canonical, current.hash)
+    let position = current.isPair ? entries.findPair(current.first, current.second, hash) : entries.find(current.canonical, hash)
+    if (position < 0 && page.pack !== undefined) position = pager.takeValue(page, current.canonical, hash)
     this.#page = page
+    this.#entries = entries
+    if (position < 0) return
     this.#position = position
-    this.#value = position < 0 ? undefined : entries.valueAt(position)
-    if (typeof this.#value === 'object') pager.touchValue(page, entries, position)
+    // It is handed out, and may be changed before it is put.
+    if (typeof entries.valueAt(position) === 'object') pager.touchValue(page, entries, position)
   }
 
   #insert(namespace: Namespace, keyGroup: number, key: unknown, canonical: CanonicalKey, hash: number, value: unknown): void {
     const root = this.#table.root(namespace, keyGroup) ?? this.#table.createRoot(namespace, keyGroup)
-    const page = pageOf(root, hash)
+    this.#insertInto(pageOf(root, hash), key, canonical, hash, value)
+  }
+
+  #insertInto(page: Page, key: unknown, canonical: CanonicalKey, hash: number, value: unknown): void {
     const { pager } = this.#table
     const entries = pager.open(page)
-    const owned = ownedKey(key)
+    // Such a key is not stored: its canonical form gives it back.
+    const owned = isShortTuple(canonical) ? key : ownedKey(key)
     insertValue(page, entries, typeof owned === 'string' ? canonicalKey(owned) : canonical, hash, owned, value, pager.epoch)
     this.#table.inserted(page, owned, value)
   }

@@ -35,7 +35,8 @@ export interface CheckpointBarrier {
   readonly since?: number | undefined
 }
 
-export const maxFrameBytes = 32 * 1024
+/** What a frame costs besides its bytes is that of some hundred records: 512 wide ones should fit. */
+export const maxFrameBytes = 128 * 1024
 
 export function createBatch(capacity: number, keyed = false): Batch {
   return { size: 0, values: new Array(capacity), timestamps: new Float64Array(capacity), keyHashes: keyed ? new Int32Array(capacity) : undefined }

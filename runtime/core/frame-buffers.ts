@@ -6,8 +6,10 @@
  * input channel when it is decoded. One that is not given back is simply garbage.
  */
 
-/** Frames are of about 32 KiB, and a few somewhat longer. */
-const capacity = 64 * 1024
+/** Frames are of 128 KiB at most, and a few somewhat longer. */
+const capacity = 160 * 1024
+/** In front of a frame, for its length. */
+const room = 4
 /** Shorter frames are cheaper than a buffer that nothing else can use meanwhile. */
 const shortest = 2 * 1024
 /** Free buffers that are kept. */
@@ -24,15 +26,22 @@ export class FrameBuffers {
 
   /** So many bytes, of any content. */
   take(length: number): Uint8Array<ArrayBuffer> {
-    if (length < shortest || length > capacity) return new Uint8Array(length)
-    return (this.#free.pop() ?? new Uint8Array(capacity)).subarray(0, length)
+    if (length < shortest || length > capacity - room) return new Uint8Array(length)
+    return (this.#free.pop() ?? new Uint8Array(capacity)).subarray(room, room + length)
   }
 
   /** Nobody reads or writes the frame any more. */
   give(frame: Uint8Array): void {
     if (this.#poison) frame.fill(0xdb)
-    const { buffer, byteOffset } = frame
-    if (byteOffset !== 0 || buffer.byteLength !== capacity || !(buffer instanceof ArrayBuffer) || this.#free.length === kept) return
+    const { buffer } = frame
+    if (!isOurs(frame) || !(buffer instanceof ArrayBuffer) || this.#free.length === kept) return
     this.#free.push(new Uint8Array(buffer))
   }
+
+  /** The frame with four bytes in front of it that nobody uses; undefined if there are none. */
+  withRoom(frame: Uint8Array): Uint8Array | undefined {
+    return isOurs(frame) ? new Uint8Array(frame.buffer, 0, room + frame.length) : undefined
+  }
 }
+
+const isOurs = ({ buffer, byteOffset }: Uint8Array) => byteOffset === room && buffer.byteLength === capacity

@@ -122,8 +122,8 @@ test('a busy slot holds a little back for a few turns, never more than half of t
   expect((await consumer.until(2)).at(-1)).toBe('0: watermark on 0 1')
   turn(...[2, 3, 4, 5].map(at => watermark(0, at)))
   expect((await consumer.until(6)).at(-1)).toBe('0: watermark on 0 5')
-  turn(records(0, 40_000))
-  expect((await consumer.until(7)).at(-1)).toBe('0: records on 0 40000 bytes')
+  turn(records(0, 70_000))
+  expect((await consumer.until(7)).at(-1)).toBe('0: records on 0 70000 bytes')
 })
 
 test('two slots that send to each other keep records and credits apart', async () => {

@@ -58,7 +58,7 @@ const copiedBelow = 8 * 1024
 
 /** Half of the credits of a channel: more held back would make the consumer wait. */
 const framesWorthAWrite = 4
-const bytesWorthAWrite = 32 * 1024
+const bytesWorthAWrite = 64 * 1024
 const maxTurnsWaited = 4
 
 /** The path that a slot listens on in one attempt. */
@@ -162,11 +162,17 @@ export class DataPlane {
         small.push(frame)
         continue
       }
-      // A large frame is not copied: its length goes in front of it.
+      // A large frame is not copied: its length goes in front of it, in one piece where there is room, because each costs microseconds.
       join(small)
       small = []
-      socket.write(lengthOf(frame))
-      socket.write(frame, given(frame))
+      const whole = frameBuffers.withRoom(frame)
+      if (whole === undefined) {
+        socket.write(lengthOf(frame))
+        socket.write(frame, given(frame))
+      } else {
+        new DataView(whole.buffer, whole.byteOffset).setUint32(0, frame.length, true)
+        socket.write(whole, given(frame))
+      }
     }
     join(small)
     socket.uncork()

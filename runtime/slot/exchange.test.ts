@@ -125,12 +125,12 @@ test('a large batch goes on as it is, a small one is gathered, an over-large one
   expect(sizes).toEqual([8, 4, 8, 8, 8, 5])
 })
 
-test('large records make smaller batches, so that frames stay near 32 KiB', () => {
+test('large records make smaller batches, so that frames stay near 128 KiB', () => {
   const link = { keepsBatches: false, send: (element: Parameters<OutputChannel['element']>[0]) => (element.kind === 'records' && sizes.push(element.batch.size), { bytes: element.kind === 'records' ? element.batch.size * 1024 : 1, credits: 1, rest: [] }), sendFrame: () => {} }
   const sizes: number[] = []
   const channel = new OutputChannel({ number: 0, slot: 0, link, owner: { fullChannels: 0, failure: undefined }, batches: new BatchPool(512), credits: 100 })
-  for (let i = 0; i < 600; i++) channel.append(i, 0)
-  expect(sizes).toEqual([512, 32, 32])
+  for (let i = 0; i < 800; i++) channel.append(i, 0)
+  expect(sizes).toEqual([512, 128, 128])
 })
 
 test('a batch that does not fill is sent when the buffer timeout is over', () => {

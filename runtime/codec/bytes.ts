@@ -16,8 +16,10 @@ export class DecodeError extends Error {
 /** A buffer that grew beyond this is dropped when less than a quarter of it was needed, so that one giant record does not stay for ever. */
 const keptCapacity = 1024 * 1024
 
-/** Written by a loop and not natively; the header of text this short is one byte. */
-const shortText = 40
+/** Text of fewer units is written by a loop: faster than a native call, unless the text is a slice of other text. */
+const loopedText = 24
+/** The header of ASCII text of fewer units is one byte. */
+const shortText = 64
 
 // Columns are written with the machine's own byte order.
 assert(new Uint8Array(new Uint32Array([1]).buffer)[0] === 1, 'the machine is big-endian')
@@ -91,20 +93,25 @@ export class ByteWriter {
     this.length += bytes.length
   }
 
-  /** Short text behind a header of one byte, if it is ASCII: a loop is faster than a native call. False, and nothing is written, if not. There must be room. */
-  shortAscii(header: number, text: string): boolean {
+  /** Text behind a header of one byte, if it is ASCII. False, and nothing is written, if not. There must be room for three bytes per unit. */
+  ascii(header: number, text: string): boolean {
     const { bytes } = this
+    const { length } = text
     const start = this.length
-    let at = start + 1
-    let all = 0
-    for (let i = 0; i < text.length; i++) {
-      const code = text.charCodeAt(i)
-      all |= code
-      bytes[at++] = code
+    if (length >= loopedText) {
+      if (textCodec.writeUtf8(bytes, text, start + 1) !== length) return false
+    } else {
+      let at = start + 1
+      let all = 0
+      for (let i = 0; i < length; i++) {
+        const code = text.charCodeAt(i)
+        all |= code
+        bytes[at++] = code
+      }
+      if (all >= 0x80) return false
     }
-    if (all >= 0x80) return false
     bytes[start] = header
-    this.length = at
+    this.length = start + 1 + length
     return true
   }
 
@@ -112,23 +119,24 @@ export class ByteWriter {
   string(text: string): void {
     const { length } = text
     this.ensure(length * 3 + 16)
-    if (length < shortText && this.shortAscii(length * 2, text)) return
+    if (length < shortText && this.ascii(length * 2, text)) return
+    // The length comes first and is not known: written for the usual case (one byte a unit), moved if it was not.
+    const start = this.length
+    this.varint(length * 2)
+    const width = this.length - start
+    const written = textCodec.writeUtf8(this.bytes, text, this.length)
+    if (written === length) {
+      this.length += written
+      return
+    }
     if (text.isWellFormed()) {
-      // The length comes first and is not known: written for the usual case (one byte a unit), moved if it was not.
-      const start = this.length
-      this.varint(text.length * 2)
-      const width = this.length - start
-      const written = textCodec.writeUtf8(this.bytes, text, this.length)
-      if (written === text.length) {
-        this.length += written
-        return
-      }
       const body = this.bytes.slice(start + width, start + width + written)
       this.length = start
       this.varint(written * 2)
       this.raw(body)
     } else {
-      this.varint(text.length * 4 + 1)
+      this.length = start
+      this.varint(length * 4 + 1)
       this.length += textCodec.writeUcs2(this.bytes, text, this.length)
     }
   }

@@ -9,6 +9,8 @@ import type { PlainObject } from './plain-object.ts'
 interface Target {
   beginShaped(shape: number): void
   write(value: unknown): void
+  number(value: number): void
+  string(value: string): void
 }
 
 /** Writes a plain object as one of `shape` if it has exactly those names, in that order; false, and nothing is written, if not. */
@@ -37,19 +39,26 @@ function generatedWhenUsed(names: readonly string[]): ObjectWriter {
   let write: ObjectWriter | undefined
   return (writer, value, shape) => {
     if (write !== undefined) return write(writer, value, shape)
-    if (++uses >= usesBeforeGenerating) write = generate(names)
+    if (++uses >= usesBeforeGenerating) write = generate(names, value)
     return false
   }
 }
 
-function generate(names: readonly string[]): ObjectWriter {
+/** What `sample` holds decides what is looked for first, nothing else. */
+function generate(names: readonly string[], sample: PlainObject): ObjectWriter {
+  const lines = names.map((name, i) => {
+    const type = typeof sample[name]
+    const v = `v${i}`
+    const first = type === 'number' || type === 'string' ? `if (typeof ${v} === '${type}') writer.${type}(${v}); else ` : ''
+    return `const ${v} = r[${JSON.stringify(name)}]; ${first}writer.write(${v})`
+  })
   const body = `'use strict'
 return function writeObject(writer, r, shape) {
 let k = 0
 for (const name in r) if (name !== names[k++]) return false
 if (k !== ${names.length}) return false
 writer.beginShaped(shape)
-${names.map(name => `writer.write(r[${JSON.stringify(name)}])`).join('\n')}
+${lines.join('\n')}
 return true
 }`
   return new Function('names', body)(names) as ObjectWriter

@@ -54,33 +54,24 @@ export class ValueWriter {
 
   /** @throws UnsupportedSignal */
   write(value: unknown): void {
-    const { out } = this
-    switch (typeof value) {
-      case 'string':
-        this.#string(value)
-        return
-      case 'number':
-        this.#number(value)
-        return
-      case 'boolean':
-        out.u8(value ? tag.true : tag.false)
-        return
-      case 'undefined':
-        out.u8(tag.undefined)
-        return
-      case 'bigint':
-        writeBigint(out, value)
-        return
-      case 'object':
-        if (value === null) out.u8(tag.null)
-        else this.#object(value)
-        return
-      default:
-        throw unsupportedSignal
-    }
+    // One after another: V8 makes a call of a `switch` over all types.
+    if (typeof value === 'string') this.string(value)
+    else if (typeof value === 'number') this.number(value)
+    else if (typeof value === 'object') {
+      if (value === null) this.out.u8(tag.null)
+      else this.#object(value)
+    } else this.#other(value)
   }
 
-  #number(value: number): void {
+  #other(value: unknown): void {
+    const { out } = this
+    if (typeof value === 'boolean') out.u8(value ? tag.true : tag.false)
+    else if (value === undefined) out.u8(tag.undefined)
+    else if (typeof value === 'bigint') writeBigint(out, value)
+    else throw unsupportedSignal
+  }
+
+  number(value: number): void {
     const { out } = this
     const int = value | 0
     if (int === value && (int !== 0 || 1 / value > 0)) {
@@ -96,7 +87,7 @@ export class ValueWriter {
     }
   }
 
-  #string(value: string): void {
+  string(value: string): void {
     const { out } = this
     if (value === this.repeated) {
       out.u8(tag.repeated)
@@ -104,8 +95,8 @@ export class ValueWriter {
     }
     const { length } = value
     if (length <= shortStringMax) {
-      out.ensure(length + 1)
-      if (out.shortAscii(shortString + length, value)) return
+      out.ensure(length * 3 + 1)
+      if (out.ascii(shortString + length, value)) return
     }
     out.u8(tag.string)
     out.string(value)

@@ -59,6 +59,12 @@ test('0 and -0 are one key, NaN is one key, and text never meets a composite', (
   expect(canonicalKey(String(canonicalKey([1])))).not.toBe(canonicalKey([1]))
 })
 
+test('K1: a pair of whole numbers hashes as the polynomial over its parts, as every other composite key', () => {
+  const parts = [0, -0, 1, -1, 20_000, 2 ** 31 - 1, -(2 ** 31)]
+  for (const a of parts) for (const b of parts) expect(keyHash([a, b])).toBe(Number(BigInt.asIntN(32, (31n + BigInt(a)) * 31n + BigInt(b))))
+  expect(keyHash({ a: 7, b: -3 })).toBe(keyHash([7, -3]))
+})
+
 test('a pair of whole numbers is told from every other key by its numbers', () => {
   const parts = [0, 1, -1, 65_535, 65_536, 2 ** 31 - 1, -(2 ** 31)]
   const pairs = parts.flatMap(a => parts.map((b): [number, number] => [a, b]))

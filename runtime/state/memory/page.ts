@@ -82,10 +82,10 @@ export class Page {
   pack: Pack | undefined = undefined
   /** Accesses; the clock compares it with `seen` for its second chance. */
   hits = 0
-  /** The last snapshot that this page was written for, or that began before the page was made. */
-  epoch: number
   /** Differs from what the store holds. */
   dirty = true
+  /** The last snapshot that this page was written for, or that began before the page was made. */
+  epoch: number
   /** The largest stamp of its entries: number of the last snapshot that began before one of them was touched. */
   changed = 0
   /** The same of those in its pack, which have no stamps of their own. */

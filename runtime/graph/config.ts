@@ -81,7 +81,7 @@ export const defaultJobConfig: JobConfig = {
   checkpointing: { interval: undefined, timeout: 600_000, minPause: 0, tolerableFailures: 0, retained: 1, incremental: true, mode: 'exactly-once', onCancellation: 'delete' },
   restart: { kind: 'exponential-delay', initial: 100, max: 60_000, multiplier: 1.5, jitter: 0.1, resetAfter: 3_600_000, attempts: undefined },
   state: { backend: 'lmdb', memoryLimit: 256 * 1024 * 1024 },
-  exchange: { batchSize: 512, fusion: true, combining: true, handover: 'reference', objectReuse: false, bufferTimeout: 5, credits: 8, codec: 'columnar' },
+  exchange: { batchSize: 512, fusion: true, combining: true, handover: 'reference', objectReuse: false, bufferTimeout: 5, credits: 16, codec: 'columnar' },
   profiling: { directory: undefined, interval: 1, maxDuration: 300_000 },
   autoWatermarkInterval: 200,
   chaining: true,

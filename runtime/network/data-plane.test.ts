@@ -116,14 +116,14 @@ test('a busy slot holds a little back for a few turns, never more than half of t
     for (const frame of frames) producer.dataPlane.send(1, frame)
     producer.dataPlane.flush(true)
   }
-  // One frame leaves with the fourth turn; the idle flush of a later one would be the only other way.
+  // One frame leaves with the eighth turn; the idle flush of a later one would be the only other way.
   turn(watermark(0, 1))
-  for (let i = 0; i < 3; i++) turn()
+  for (let i = 0; i < 7; i++) turn()
   expect((await consumer.until(2)).at(-1)).toBe('0: watermark on 0 1')
-  turn(...[2, 3, 4, 5].map(at => watermark(0, at)))
-  expect((await consumer.until(6)).at(-1)).toBe('0: watermark on 0 5')
+  turn(...[2, 3, 4, 5, 6, 7, 8, 9].map(at => watermark(0, at)))
+  expect((await consumer.until(10)).at(-1)).toBe('0: watermark on 0 9')
   turn(records(0, 70_000))
-  expect((await consumer.until(7)).at(-1)).toBe('0: records on 0 70000 bytes')
+  expect((await consumer.until(11)).at(-1)).toBe('0: records on 0 70000 bytes')
 })
 
 test('two slots that send to each other keep records and credits apart', async () => {

@@ -57,9 +57,10 @@ const maxQueuedBytes = 512 * 1024 * 1024
 const copiedBelow = 8 * 1024
 
 /** Half of the credits of a channel: more held back would make the consumer wait. */
-const framesWorthAWrite = 4
+const framesWorthAWrite = 8
 const bytesWorthAWrite = 64 * 1024
-const maxTurnsWaited = 4
+/** Two milliseconds of a slot that has more to do than it can; one that has not is idle sooner. */
+const maxTurnsWaited = 8
 
 /** The path that a slot listens on in one attempt. */
 export function attemptSocket(registered: string, fence: Fence): string {

@@ -158,6 +158,37 @@ describe('an attached cluster', () => {
     expect([...running.processes().keys()].sort()).toEqual(['jobmanager', 'tm-2'])
   })
 
+  test('a process that stands by is no TaskManager until it takes the place of one that was killed', async () => {
+    const running = start({ standbyAfterMs: 0 })
+    const told: string[] = []
+    running.onProcessEvent(event => told.push('standsBy' in event && event.standsBy ? `${event.process} stands by` : `${event.process} ${event.kind}`))
+    await running.ready
+    const { events } = await submit(`${endless}.map(i => { if (i === 0) console.log('began'); return i }).filter(() => false).print()`, running, checkpointed)
+    await events.until(printed('began'))
+    await events.until(event => event.kind === 'checkpointCompleted')
+    const standby = running.processes().get('tm-2')
+    const registered = () => events.seen.flatMap(event => (event.kind === 'taskManagerRegistered' ? [[event.taskManager, event.pid]] : []))
+    expect(registered()).toEqual([['tm-1', running.processes().get('tm-1')]])
+    const first = registered()
+    process.kill(running.processes().get('tm-1') as number, 'SIGKILL')
+    expect(await events.until(event => event.kind === 'jobRestored')).toMatchObject({ attempt: 2 })
+    expect(registered()).toEqual([...first, ['tm-2', standby]])
+    await eventually(() => told.includes('tm-3 stands by'))
+    expect(told.filter(each => /tm-/.test(each))).toEqual(['tm-1 ended', 'tm-2 tookOver', 'tm-3 stands by'])
+  })
+
+  test('a process that dies while it stands by is not missed', async () => {
+    const running = start({ standbyAfterMs: 0 })
+    await running.ready
+    const { events } = await submit(`${endless}.map(i => { if (i === 0) console.log('began'); return i }).filter(() => false).print()`, running, checkpointed)
+    await events.until(printed('began'))
+    process.kill(running.processes().get('tm-2') as number, 'SIGKILL')
+    await eventually(() => running.processes().has('tm-3'))
+    await events.until(event => event.kind === 'checkpointCompleted')
+    expect(events.seen.filter(event => event.kind === 'taskManagerLost' || event.kind === 'restartScheduled')).toEqual([])
+    expect([...running.processes().keys()].sort()).toEqual(['jobmanager', 'tm-1', 'tm-3'])
+  })
+
   test('says what a TaskManager died of, where nothing brings the job back', async () => {
     const running = start()
     await running.ready

@@ -20,7 +20,7 @@ import { checkOpenFiles } from './open-files.ts'
 import { identityOf, isAlive, ownIdentity } from './process-identity.ts'
 import { clusterIdAhead } from './spawn-process.ts'
 import { Supervisor, type ProcessSpec } from './supervisor.ts'
-import { jobManagerName, removeStateOf, startTaskManagers, stopAll } from './task-managers.ts'
+import { jobManagerName, removeStateOf, standbyAfterMs, startTaskManagers, stopAll } from './task-managers.ts'
 
 export { jobManagerName }
 
@@ -37,6 +37,8 @@ export interface LocalClusterOptions {
   readonly log?: (line: string) => void
   /** How long a task may take to cancel before its TaskManager is killed. Default 2,000 ms. */
   readonly cancelGraceMs?: number
+  /** How long after the start, and after a death, one more TaskManager process is started, which stands by. Default 5,000 ms. */
+  readonly standbyAfterMs?: number
   /** Environment variables that TaskManagers get besides the allowed ones, by name. */
   readonly passEnvironment?: readonly string[]
   /** The terminal behind it all shows colours. */
@@ -108,6 +110,7 @@ export function startLocalCluster(options: LocalClusterOptions): LocalCluster {
     memoryLimit: options.memoryLimit,
     cancelGraceMs: options.cancelGraceMs ?? 2_000,
     passEnvironment: options.passEnvironment ?? [],
+    standbyAfterMs: options.standbyAfterMs ?? standbyAfterMs,
   }
   const listeners = new Set<(event: ProcessEvent) => void>()
   const ready = Promise.withResolvers<void>()
@@ -256,7 +259,9 @@ function removeRemains(directories: ProjectDirectories): void {
 function describe(event: ProcessEvent): string {
   switch (event.kind) {
     case 'started':
-      return `${event.process} started (pid ${event.pid})`
+      return `${event.process} started (pid ${event.pid})${event.standsBy ? ' and stands by' : ''}`
+    case 'tookOver':
+      return `${event.process} takes over`
     case 'ready':
       return `${event.process} is ready`
     case 'ended':

@@ -18,6 +18,13 @@ export interface TaskManagerBootstrap {
   /** Bytes of RSS; undefined: no limit. */
   readonly memoryLimit: number | undefined
   readonly cancelGraceMs: number
+  /** It connects when it is told `takeOver`, and not before. */
+  readonly standsBy: boolean
+}
+
+/** Root to a TaskManager that stands by: it takes the place of one that died. */
+export interface TakeOverLine {
+  readonly kind: 'takeOver'
 }
 
 /** First line on the life line of a JobManager. */
@@ -43,6 +50,8 @@ export interface TaskManagersSpec {
   readonly cancelGraceMs: number
   /** Names of environment variables that TaskManagers get besides the allowed ones. */
   readonly passEnvironment: readonly string[]
+  /** How long after the start, and after a death, one more process is started that stands by. */
+  readonly standbyAfterMs: number
 }
 
 /** A job that is to be built: its module evaluated, its graph translated. */
@@ -81,7 +90,9 @@ export type RootLine =
 
 /** What happens to the processes of a cluster, for whoever shows it. */
 export type ProcessEvent =
-  | { readonly kind: 'started'; readonly process: string; readonly pid: number }
+  /** `standsBy`: it does nothing until it takes the place of another. */
+  | { readonly kind: 'started'; readonly process: string; readonly pid: number; readonly standsBy: boolean }
+  | { readonly kind: 'tookOver'; readonly process: string }
   /** A JobManager listens: after its restart, for example. */
   | { readonly kind: 'ready'; readonly process: string }
   /** `expected`: it was told to end. */

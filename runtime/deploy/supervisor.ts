@@ -9,7 +9,7 @@ import type { ChildProcess } from 'node:child_process'
 import { closeSync, openSync, readSync, fstatSync } from 'node:fs'
 import type { Writable } from 'node:stream'
 import type { ErrorData } from '../core/errors.ts'
-import type { ChildLine, ProcessEvent } from './process-events.ts'
+import type { ChildLine, ProcessEvent, TakeOverLine } from './process-events.ts'
 import { spawnProcess, type SpawnRequest } from './spawn-process.ts'
 
 export interface ProcessSpec extends SpawnRequest {
@@ -17,8 +17,10 @@ export interface ProcessSpec extends SpawnRequest {
   bootstrap(): object
   /** Lives on when this process ends. */
   readonly outlives?: boolean
-  /** Gives the next process in the place of a dead one; undefined: it is not started again. */
-  next?(): ProcessSpec
+  /** Starts, but waits for `takeOver`. */
+  readonly standsBy?: boolean
+  /** Gives the next process in the place of a dead one; undefined: none is started. */
+  next?(): ProcessSpec | undefined
 }
 
 export interface SupervisorEvents {
@@ -60,6 +62,17 @@ export class Supervisor {
 
   start(spec: ProcessSpec): void {
     this.#start(spec, 0)
+  }
+
+  /** False once `signal` was called: nothing more is to be started. */
+  get active(): boolean {
+    return !this.#stopping
+  }
+
+  /** A process that stands by takes the place of another. */
+  takeOver(name: string): void {
+    this.tell(name, { kind: 'takeOver' } satisfies TakeOverLine)
+    this.#events.event({ kind: 'tookOver', process: name })
   }
 
   pidOf(name: string): number | undefined {
@@ -122,7 +135,7 @@ export class Supervisor {
     this.#readLines(child)
     process_.on('error', error => this.#ended(child, { code: 'PROCESS_LOST', message: `could not start ${spec.name}: ${error.message}` }))
     process_.on('exit', (code, signal) => this.#ended(child, child.dying ?? classify(child, code, signal)))
-    if (process_.pid !== undefined) this.#events.event({ kind: 'started', process: spec.name, pid: process_.pid })
+    if (process_.pid !== undefined) this.#events.event({ kind: 'started', process: spec.name, pid: process_.pid, standsBy: spec.standsBy === true })
   }
 
   #readLines(child: Child): void {

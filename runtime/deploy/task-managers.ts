@@ -3,7 +3,9 @@ import { rm, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { projectDirectories } from './cluster-directory.ts'
 import type { TaskManagerBootstrap, TaskManagersSpec } from './process-events.ts'
+import { Standby, type StandbyEvent } from './standby.ts'
 import type { ProcessSpec, Supervisor } from './supervisor.ts'
+import { warmAfterMs } from './warm-up.ts'
 
 export const jobManagerName = 'jobmanager'
 
@@ -16,12 +18,24 @@ export interface TaskManagersContext {
   readonly taskManagers: TaskManagersSpec
 }
 
-/** Starts all TaskManagers at once. One that dies is replaced by one with a new name: the old one's messages cannot be taken for the new one's. */
+/**
+ * Until the first process is started that stands by, and the next after it took over: warm threads of slots come at that time
+ * too, and a job that started or restarted has caught up.
+ */
+export const standbyAfterMs = warmAfterMs
+
+/**
+ * Starts all TaskManagers at once, and later one more that stands by. One that dies is replaced by that, or by one with a new
+ * name: the old one's messages cannot be taken for the new one's.
+ */
 export function startTaskManagers(supervisor: Supervisor, context: TaskManagersContext): void {
   const { clusterId, token, socketDirectory, projectDirectory, environment, taskManagers } = context
   const { logs } = projectDirectories(projectDirectory)
+  const standby = new Standby(taskManagers.standbyAfterMs, performance.now())
   let number = 0
-  const spec = (): ProcessSpec => {
+  let timer: NodeJS.Timeout | undefined
+
+  function spec(standsBy = false): ProcessSpec {
     const name = `tm-${++number}`
     return {
       name,
@@ -30,18 +44,44 @@ export function startTaskManagers(supervisor: Supervisor, context: TaskManagersC
       projectDirectory,
       logFile: join(logs, `${name}.log`),
       environment,
+      standsBy,
       bootstrap: () => ({
         clusterId, token, id: name, slots: taskManagers.slotsEach, socketDirectory, projectDirectory,
-        memoryLimit: taskManagers.memoryLimit, cancelGraceMs: taskManagers.cancelGraceMs,
+        memoryLimit: taskManagers.memoryLimit, cancelGraceMs: taskManagers.cancelGraceMs, standsBy,
       }) satisfies TaskManagerBootstrap,
-      next: spec,
+      next: () => next(name),
     }
   }
+
+  function next(dead: string): ProcessSpec | undefined {
+    return decide({ kind: dead === standby.name ? 'standbyLost' : 'lost' })
+  }
+
+  /** Returns what is to be started in the place of a process that died. */
+  function decide(event: StandbyEvent): ProcessSpec | undefined {
+    let replacement: ProcessSpec | undefined
+    for (const command of standby.handle(event, performance.now())) {
+      if (command.kind === 'takeOver') supervisor.takeOver(command.name)
+      else if (command.kind === 'replace') replacement = spec()
+      else {
+        const another = spec(true)
+        supervisor.start(another)
+        decide({ kind: 'started', name: another.name })
+      }
+    }
+    clearTimeout(timer)
+    const at = standby.nextWakeAt()
+    // Only a cluster that is at work keeps this process alive.
+    if (at !== Infinity) timer = setTimeout(() => supervisor.active && decide({ kind: 'tick' }), Math.max(0, at - performance.now())).unref()
+    return replacement
+  }
+
   for (let i = 0; i < taskManagers.count; i++) {
     const first = spec()
     rmSync(first.logFile, { force: true })
     supervisor.start(first)
   }
+  decide({ kind: 'tick' })
 }
 
 /** The JobManager first: it tells the TaskManagers to end their tasks. */

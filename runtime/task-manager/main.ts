@@ -20,7 +20,7 @@ import { WorkerSlot } from './worker-slot.ts'
 const reconnectWindowMs = 15_000
 const memoryCheckMs = 100
 
-const { bootstrap } = await openLifeLine<TaskManagerBootstrap>(known => {
+const { bootstrap, onLine } = await openLifeLine<TaskManagerBootstrap>(known => {
   if (known !== undefined) removeLeavings(known)
   dieNow()
 })
@@ -61,7 +61,9 @@ process.on('SIGTERM', () => taskManager.shutdown())
 process.on('SIGINT', () => {})
 process.on('SIGHUP', () => {})
 if (memoryLimit !== undefined) watchMemory(memoryLimit)
-void stayConnected()
+// What comes is `takeOver`.
+if (bootstrap.standsBy) onLine(() => void stayConnected())
+else void stayConnected()
 
 async function stayConnected(): Promise<void> {
   while (!exiting) {

@@ -5,13 +5,12 @@
 import { rm } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import type { ErrorData } from '../core/errors.ts'
+import { warmAfterMs } from '../deploy/warm-up.ts'
 import type { SlotDeployment } from '../protocol/slot.ts'
 import { stateDirectoryOf, type FromSlotWorker, type SlotWorkerData, type ToSlotWorker } from './slot-messages.ts'
 import type { RunningSlot, SlotEvents, SlotRunner } from './slot-runner.ts'
 
-/** The next worker waits until the job has started, or has caught up after a restart, not to take the cores away from it. */
-const warmAfterMs = 5_000
-/** And when a job ends: the cluster often ends with it. */
+/** How soon the next worker is started when a job ends: the cluster often ends with it. */
 const warmAfterEndMs = 500
 /** A thread that was told to end and does not sits in a blocking call of user code. */
 const terminateGraceMs = 2_000

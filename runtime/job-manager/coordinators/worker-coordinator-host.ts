@@ -10,12 +10,10 @@ import { readFileSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { errorToData, type ErrorData } from '../../core/errors.ts'
 import type { CompileAnswer, CompileRequest } from '../../deploy/process-events.ts'
+import { warmAfterMs } from '../../deploy/warm-up.ts'
 import type { CoordinatorHost, FromCoordinatorHost, FromCoordinatorWorker, StartEnumerators, ToCoordinatorHost, ToCoordinatorWorker } from './coordinator-protocol.ts'
 
 const entry = new URL(import.meta.url.endsWith('.ts') ? './coordinator-worker.ts' : './coordinator-worker.js', import.meta.url)
-
-/** The next thread waits until the job has started, or has caught up after a restart, not to take the cores away from it. */
-const warmAfterMs = 5_000
 
 /** What a module may print while it is loaded; the rest is left out. */
 const maxCompileOutput = 1024 * 1024

@@ -163,12 +163,13 @@ describe('an attached cluster', () => {
     const told: string[] = []
     running.onProcessEvent(event => told.push('standsBy' in event && event.standsBy ? `${event.process} stands by` : `${event.process} ${event.kind}`))
     await running.ready
-    const { events } = await submit(`${endless}.map(i => { if (i === 0) console.log('began'); return i }).filter(() => false).print()`, running, checkpointed)
+    const { client, events } = await submit(`${endless}.map(i => { if (i === 0) console.log('began'); return i }).filter(() => false).print()`, running, checkpointed)
     await events.until(printed('began'))
     await events.until(event => event.kind === 'checkpointCompleted')
     const standby = running.processes().get('tm-2')
     const registered = () => events.seen.flatMap(event => (event.kind === 'taskManagerRegistered' ? [[event.taskManager, event.pid]] : []))
     expect(registered()).toEqual([['tm-1', running.processes().get('tm-1')]])
+    expect(await client.overview()).toMatchObject({ taskmanagers: 1, 'slots-total': 1, standby: { id: 'tm-2', pid: standby } })
     const first = registered()
     process.kill(running.processes().get('tm-1') as number, 'SIGKILL')
     expect(await events.until(event => event.kind === 'jobRestored')).toMatchObject({ attempt: 2 })

@@ -15,10 +15,11 @@ import {
   createProjectDirectories, createSocketDirectory, lockProject, newClusterId, projectDirectories, readClusterFile, refuseBusyProject,
   removeClusterFiles, removeSocketDirectory, socketDirectoryAt, writeClusterFile, type ProjectDirectories, type ProjectLock,
 } from './cluster-directory.ts'
-import type { CompileAnswer, CompileRequest, JobManagerBootstrap, ProcessEvent, RootLine, TaskManagersSpec } from './process-events.ts'
+import type { CompileAnswer, CompileRequest, JobManagerBootstrap, ProcessEvent, RootLine, StandbyProcess, TaskManagersSpec } from './process-events.ts'
 import { checkOpenFiles } from './open-files.ts'
 import { identityOf, isAlive, ownIdentity } from './process-identity.ts'
 import { clusterIdAhead } from './spawn-process.ts'
+import { standbyAfter } from './standby.ts'
 import { Supervisor, type ProcessSpec } from './supervisor.ts'
 import { jobManagerName, removeStateOf, standbyAfterMs, startTaskManagers, stopAll } from './task-managers.ts'
 
@@ -119,6 +120,8 @@ export function startLocalCluster(options: LocalClusterOptions): LocalCluster {
   let epoch = 0
   let compiling: Compiling | undefined
 
+  let standby: StandbyProcess | undefined
+
   const tell = (event: ProcessEvent) => {
     options.log?.(describe(event))
     for (const listener of listeners) listener(event)
@@ -132,6 +135,10 @@ export function startLocalCluster(options: LocalClusterOptions): LocalCluster {
         if (event.kind === 'ended' && (detached || compiling.lost++ > 0)) compiling.reject(errorFromData(event.error))
         if (event.kind === 'started') supervisor.tell(jobManagerName, compiling.line)
       }
+      const before = standby
+      standby = standbyAfter(event, before)
+      const isNew = event.kind === 'started' && event.process === jobManagerName && standby !== undefined
+      if (standby !== before || isNew) supervisor.tell(jobManagerName, { kind: 'standby', process: standby } satisfies RootLine)
       if (event.kind === 'ended' && event.process !== jobManagerName) {
         removeStateOf(projectDirectory, clusterId, event.process)
         supervisor.tell(jobManagerName, { kind: 'processEnded', process: event.process, pid: event.pid, error: event.error } satisfies RootLine)

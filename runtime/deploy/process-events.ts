@@ -87,6 +87,14 @@ export type RootLine =
   | { readonly kind: 'compile'; readonly request: CompileRequest }
   /** Why a TaskManager is gone, which its socket does not say. */
   | { readonly kind: 'processEnded'; readonly process: string; readonly pid: number; readonly error: ErrorData }
+  /** Who stands by from now on, for people who ask the JobManager. */
+  | { readonly kind: 'standby'; readonly process: StandbyProcess | undefined }
+
+/** A TaskManager process that has not told the JobManager of itself. */
+export interface StandbyProcess {
+  readonly id: string
+  readonly pid: number
+}
 
 /** What happens to the processes of a cluster, for whoever shows it. */
 export type ProcessEvent =

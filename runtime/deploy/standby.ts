@@ -8,6 +8,7 @@
  */
 import { unreachable } from '../core/assert.ts'
 import type { Millis, Timestamp } from '../core/time.ts'
+import type { ProcessEvent, StandbyProcess } from './process-events.ts'
 
 export type StandbyEvent =
   /** A TaskManager that worked has died. Answered by `takeOver` or `replace`. */
@@ -77,4 +78,10 @@ export class Standby {
         return unreachable(event)
     }
   }
+}
+
+/** Who stands by after `event`, if it was `before`: for people. */
+export function standbyAfter(event: ProcessEvent, before: StandbyProcess | undefined): StandbyProcess | undefined {
+  if (event.kind === 'started' && event.standsBy) return { id: event.process, pid: event.pid }
+  return (event.kind === 'tookOver' || event.kind === 'ended') && event.process === before?.id ? undefined : before
 }

@@ -11,6 +11,7 @@ import { errorToData, FlinkError, type ErrorData } from '../core/errors.ts'
 import type { FileSystem } from '../core/files.ts'
 import type { Millis, Timestamp } from '../core/time.ts'
 import { randomHex } from '../core/random.ts'
+import type { StandbyProcess } from '../deploy/process-events.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
 import { executionPlan } from '../graph/plan.ts'
 import type { RuntimeEventBody } from '../metrics/event.ts'
@@ -87,6 +88,7 @@ export class JobManager {
   #moved = false
   readonly #endings = new Map<string, ErrorData>()
   #epoch = 0
+  #standby: StandbyProcess | undefined
   #staleMessages = 0
 
   constructor(options: JobManagerOptions, ports: JobManagerPorts) {
@@ -162,6 +164,11 @@ export class JobManager {
       if (connection !== undefined) return this.#resource({ kind: 'closed', connection })
       for (const job of this.#running.values()) job.onLossExplained(taskManager, error)
     })
+  }
+
+  /** A TaskManager process that stands by, or none any more: only to be shown, it has no slots. */
+  onStandby(process: StandbyProcess | undefined): void {
+    this.#standby = process
   }
 
   tick(): void {
@@ -245,6 +252,9 @@ export class JobManager {
   }
   get taskManagers(): readonly TaskManagerView[] {
     return this.#resources.taskManagers
+  }
+  get standby(): StandbyProcess | undefined {
+    return this.#standby
   }
   /** `flinkts_stale_messages_total` */
   get staleMessages(): number {

@@ -10,8 +10,9 @@ import { childEnvironment } from '../deploy/child-environment.ts'
 import { dieNow, openLifeLine, tellParent } from '../deploy/child-process.ts'
 import { removeLeavings, socketDirectoryAt } from '../deploy/cluster-directory.ts'
 import { nodeFiles } from '../deploy/node-files.ts'
-import type { CompileRequest, JobManagerBootstrap, RootLine } from '../deploy/process-events.ts'
+import type { CompileRequest, JobManagerBootstrap, RootLine, StandbyProcess } from '../deploy/process-events.ts'
 import { identityOf, signal, type ProcessIdentity } from '../deploy/process-identity.ts'
+import { standbyAfter } from '../deploy/standby.ts'
 import { removeStateOf, startTaskManagers, stopAll } from '../deploy/task-managers.ts'
 import { Supervisor } from '../deploy/supervisor.ts'
 import { terminalJobStatuses } from '../metrics/event.ts'
@@ -50,11 +51,14 @@ const sockets = socketDirectoryAt(bootstrap.socketDirectory)
 /** Deaths that we were told of before we could do anything about them. */
 const earlyDeaths: Extract<RootLine, { kind: 'processEnded' }>[] = []
 let onDeath = (line: Extract<RootLine, { kind: 'processEnded' }>): void => void earlyDeaths.push(line)
+let standby: StandbyProcess | undefined
+let onStandby = (process: StandbyProcess | undefined): void => void (standby = process)
 const go = Promise.withResolvers<void>()
 lifeLine.onLine(each => {
   const line = each as RootLine
   if (line.kind === 'go') go.resolve()
   else if (line.kind === 'processEnded') onDeath(line)
+  else if (line.kind === 'standby') onStandby(line.process)
   else void compile(line.request)
 })
 if (bootstrap.waitsForGo) await go.promise
@@ -117,6 +121,8 @@ const manager = new JobManager(
   },
 )
 manager.start()
+manager.onStandby(standby)
+onStandby = process => manager.onStandby(process)
 
 // The sockets of a JobManager that was killed are still there, and nobody listens on them: there is one at a time.
 for (const path of [sockets.rest, sockets.control]) rmSync(path, { force: true })
@@ -149,6 +155,7 @@ const [control] = await Promise.all([
 
 const supervisor = new Supervisor({
   event(event) {
+    if (detached) manager.onStandby((standby = standbyAfter(event, standby)))
     if (event.kind === 'ended') {
       removeStateOf(projectDirectory, clusterId, event.process)
       reportDeath(event.process, event.error)

@@ -33,6 +33,8 @@ export interface RestOverview {
   readonly 'jobs-failed': number
   readonly 'flink-version': string
   readonly 'flink-commit': string
+  /** Ours: a TaskManager process that has started and takes the place of the next one that dies. It is none of `taskmanagers`. */
+  readonly standby?: { readonly id: string; readonly pid: number }
 }
 /** GET /jobs */
 export interface RestJobIds {

@@ -127,6 +127,7 @@ function overview(manager: JobManager): RestOverview {
     'jobs-failed': count('FAILED'),
     'flink-version': flinkTsVersion,
     'flink-commit': 'flink-ts',
+    ...(manager.standby && { standby: manager.standby }),
   }
 }
 

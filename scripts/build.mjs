@@ -28,6 +28,7 @@ const groups = [
   ['cli/main.ts', 'cli/commands.ts'],
   ['runtime/job-manager/main.ts'],
   ['runtime/task-manager/main.ts'],
+  ['runtime/task-manager/snapshot-thread.ts'],
   [
     'runtime/index.ts',
     'runtime/connectors/file.ts',
@@ -61,6 +62,7 @@ const oneFileOf = {
       'runtime/deploy/compile-bundle.ts',
     ],
     loaders: [
+      'runtime/connectors/nexmark.ts',
       'runtime/testing/index.ts',
       'cli/bundle/compile-worker.ts',
       'runtime/job-manager/coordinators/coordinator-worker.ts',
@@ -120,7 +122,7 @@ async function bundle() {
     plugins: [oneFile, sharedModule, lateModules, nodeModules, oclifParserOnly, externalPackages, moduleUrls],
   })))
   const outputs = results.flatMap(({ outputFiles, metafile }) => outputFiles.map(withoutUnusedRequire).map(withConstants).map(withSharedModules).flatMap(file => asCachedScript(file, metafile)))
-  const files = [...outputs, licencesOf(results.flatMap(result => Object.keys(result.metafile.inputs)))]
+  const files = [...withoutEmptyMaps(outputs), licencesOf(results.flatMap(result => Object.keys(result.metafile.inputs)))]
 
   // Chunks first and each file by rename: a process that starts while we build finds one whole version or the other.
   const isChunk = file => file.path.startsWith(join(dist, 'chunks') + sep)
@@ -133,6 +135,12 @@ async function bundle() {
   }
   removeStaleChunks(new Set(files.map(file => file.path)))
   writeFileSync(stamp, JSON.stringify({ startedAt: startedAt.getTime(), groups, node: process.version }))
+}
+
+/** Of a file that only passes on what others export. Node would read it in each thread that loads a job. */
+function withoutEmptyMaps(files) {
+  const empty = new Set(files.filter(({ path, contents }) => path.endsWith('.js.map') && JSON.parse(Buffer.from(contents).toString()).mappings === '').map(({ path }) => path))
+  return files.filter(({ path }) => !empty.has(path)).map(({ path, contents }) => ({ path, contents: empty.has(`${path}.map`) ? Buffer.from(Buffer.from(contents).toString().replace(/\/\/# sourceMappingURL=.*\n?$/, '')) : contents }))
 }
 
 /** What an inlined package of CommonJS, or a module that is loaded late, asks for by `require`. */
@@ -244,6 +252,7 @@ const ownOf = importer => `?${relative(root, importer)}`
 const loadedByFirstCall = {
   'node:crypto': { functions: ['createHash', 'randomBytes'], classes: [] },
   'node:child_process': { functions: ['spawn', 'spawnSync'], classes: [] },
+  'node:v8': { functions: ['setFlagsFromString'], classes: [] },
   // oclif asks on the terminal for what a flag may be asked for; ours may not.
   'node:readline': { functions: ['createInterface'], classes: [] },
   // The wire format is our own; this one is for comparison (`exchange.codec: 'record'`).

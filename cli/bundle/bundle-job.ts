@@ -45,7 +45,7 @@ export async function bundleOnce(options: BundleOptions): Promise<JobBundle> {
   const directory = createBundleDirectory(options.projectDirectory)
   const addresses = Object.fromEntries(Object.entries(publicEntries).map(([name, path]) => [name, entryUrl(path).href]))
   const shape = options.profiled ? { 'line-limit': String(profiled.lineLimit), 'banner:js': profiled.banner.js } : {}
-  const quick = await quickBundle({ ...options, directory, settings: { ...settings, ...shape, 'source-root': sourceRoot(directory) }, addresses })
+  const quick = await quickBundle({ ...options, directory, settings: { ...settings, ...shape, 'source-root': sourceRoot(directory), 'sources-content': 'false' }, addresses })
   if (quick !== undefined) return writeBundle(directory, quick.code, inputsOf(quick.metafile, options.projectDirectory))
   const bundler = await openBundler(options)
   try {
@@ -75,6 +75,8 @@ export async function openBundler({ projectDirectory, jobFile, profiled: forProf
     ...settings,
     ...(forProfiles ? profiled : {}),
     sourceRoot: sourceRoot(directory),
+    // The sources are where the map says. Node looks at each character of a bundle, map included, in each thread that loads it.
+    sourcesContent: false,
     metafile: true,
     write: false,
     logLevel: 'silent',

@@ -4,7 +4,7 @@
  * may have 103 bytes at most. One run at a time owns a project: `lock` names it.
  */
 import {
-  chmodSync, existsSync, linkSync, lstatSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, rmdirSync, writeFileSync,
+  chmodSync, closeSync, existsSync, linkSync, lstatSync, mkdirSync, openSync, readFileSync, readSync, readdirSync, renameSync, rmSync, rmdirSync, writeFileSync,
 } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { basename, join } from 'node:path'
@@ -43,7 +43,23 @@ export interface ClusterFile {
 export const maxSocketPathBytes = 103
 
 export function newClusterId(): ClusterId {
-  return asClusterId(randomBytes(16).toString('hex'))
+  return asClusterId(kernelRandomBytes(16).toString('hex'))
+}
+
+/** Where it can be had without Node's cryptography: loading that takes 5 ms, and the first process of a cluster waits for its id. */
+function kernelRandomBytes(length: number): Buffer {
+  try {
+    const source = openSync('/dev/urandom', 'r')
+    try {
+      const bytes = Buffer.alloc(length)
+      if (readSync(source, bytes) === length) return bytes
+    } finally {
+      closeSync(source)
+    }
+  } catch {
+    // Not there: Node has other ways.
+  }
+  return randomBytes(length)
 }
 
 export function projectDirectories(projectDirectory: string): ProjectDirectories {

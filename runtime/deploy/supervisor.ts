@@ -208,13 +208,13 @@ function classify({ spec, logStart }: Child, code: number | null, signal: NodeJS
   return { code: 'PROCESS_LOST', message: `${spec.name} ended unexpectedly (${how})`, detail: `Its log is ${spec.logFile}.` }
 }
 
-/** The end of what the process wrote, at most 16 KiB. */
+/** The end of what the process wrote, at most 16 KiB. `from`: unless the log was emptied since. */
 function readTail(path: string, from: number): string {
   try {
     const descriptor = openSync(path, 'r')
     try {
       const size = fstatSync(descriptor).size
-      const buffer = Buffer.alloc(Math.min(16_384, Math.max(0, size - from)))
+      const buffer = Buffer.alloc(Math.min(16_384, size < from ? size : size - from))
       readSync(descriptor, buffer, 0, buffer.length, size - buffer.length)
       return buffer.toString('utf8')
     } finally {

@@ -45,7 +45,7 @@ export interface JobManagerOptions {
 export const jobManagerDefaults = { heartbeatInterval: 1_000, heartbeatTimeout: 5_000, slotTimeout: 300_000, cancelTimeout: 30_000 } as const
 
 export interface JobManagerPorts {
-  /** Epoch ms that never go backwards (production: `performance.timeOrigin + performance.now()`). */
+  /** Epoch ms that never go backwards (production: `monotonicMs`, from the epoch on). */
   now(): Timestamp
   /** Uniform in [0, 1). */
   random(): number

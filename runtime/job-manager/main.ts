@@ -20,6 +20,8 @@ import { EventJournal } from '../metrics/journal.ts'
 import type { FromTaskManager } from '../protocol/job-master.ts'
 import type { ToTaskManager } from '../protocol/task-executor.ts'
 import { listenForConnections, type Connection } from '../rpc/connection.ts'
+import { listenAt } from '../rpc/listen.ts'
+import { monotonicMs } from '../rpc/monotonic.ts'
 import { SnapshotDirectory } from './checkpoint/snapshot-directory.ts'
 import { WorkerCoordinatorHost } from './coordinators/worker-coordinator-host.ts'
 import { JobManager, jobManagerDefaults } from './job-manager.ts'
@@ -101,7 +103,8 @@ function killLater(process: ProcessIdentity | undefined): void {
 // --- the JobManager ---
 
 let wakeTimer: NodeJS.Timeout | undefined
-const clock = () => performance.timeOrigin + performance.now()
+const origin = Date.now() - monotonicMs()
+const clock = () => origin + monotonicMs()
 const manager = new JobManager(
   { ...jobManagerDefaults, clusterId, token, projectDirectory, epoch: bootstrap.epoch },
   {
@@ -130,7 +133,7 @@ for (const path of [sockets.rest, sockets.control]) rmSync(path, { force: true }
 const rest = createRestServer(manager, { token, onBug: fatal })
 const restListening = new Promise<void>((resolve, reject) => {
   rest.once('error', reject)
-  rest.listen(sockets.rest, () => {
+  listenAt(rest, sockets.rest, () => {
     chmodSync(sockets.rest, 0o600)
     resolve()
   })

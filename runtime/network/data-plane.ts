@@ -16,6 +16,8 @@ import { FrameSplitter } from '../codec/frame-splitter.ts'
 import type { FrameBuffers } from '../core/frame-buffers.ts'
 import type { Fence } from '../core/ids.ts'
 import { dataProtocolVersion, frameType, maxFrameLength } from '../protocol/data.ts'
+import { listenAt } from '../rpc/listen.ts'
+import { monotonicMs } from '../rpc/monotonic.ts'
 import { sameToken } from '../rpc/token.ts'
 
 export interface SlotLinks {
@@ -78,7 +80,7 @@ export class DataPlane {
   readonly #unidentified = new Set<Socket>()
   readonly #server: Server | undefined
   #closed = false
-  readonly #startedAt = performance.now()
+  readonly #startedAt = monotonicMs()
   #refused = 0
 
   constructor(options: DataPlaneOptions, events: DataPlaneEvents) {
@@ -87,7 +89,7 @@ export class DataPlane {
     for (const [slot, channels] of options.links.consumers) this.#consumers.set(slot, new Link(slot, 'consumer', channels))
     for (const [slot, channels] of options.links.producers) this.#producers.set(slot, new Link(slot, 'producer', channels))
     if (this.#consumers.size > 0) this.#server = this.#listen()
-    for (const link of this.#producers.values()) this.#connect(link, 2, performance.now() + (options.connectWindowMs ?? 60_000))
+    for (const link of this.#producers.values()) this.#connect(link, 2, monotonicMs() + (options.connectWindowMs ?? 60_000))
   }
 
   /** Connections that were not who they should be. */
@@ -189,7 +191,7 @@ export class DataPlane {
     if (path === undefined) return queueMicrotask(() => this.#lose(link, 'it has no socket'))
     const address = attemptSocket(path, fence)
     // Slots of a cluster that starts come one after the other. To look costs a hundredth of an attempt, so it can be done often.
-    if (!existsSync(address)) return this.#connectLater(link, performance.now() - this.#startedAt < 1_000 ? 3 : 50, pause, until, 'its socket is not there')
+    if (!existsSync(address)) return this.#connectLater(link, monotonicMs() - this.#startedAt < 1_000 ? 3 : 50, pause, until, 'its socket is not there')
     const buffer = new Uint8Array(readBufferBytes)
     const splitter = new FrameSplitter(maxFrameLength, this.#options.frameBuffers)
     const socket = connect({
@@ -220,7 +222,7 @@ export class DataPlane {
 
   /** Nobody listens there yet: the producer's slot is still starting. */
   #connectLater(link: Link, delay: number, pause: number, until: number, reason: string): void {
-    if (performance.now() <= until) link.retry = setTimeout(() => this.#connect(link, pause, until), delay)
+    if (monotonicMs() <= until) link.retry = setTimeout(() => this.#connect(link, pause, until), delay)
     else queueMicrotask(() => this.#lose(link, `it could not be reached: ${reason}`))
   }
 
@@ -233,7 +235,7 @@ export class DataPlane {
     server.on('error', error => {
       for (const link of this.#consumers.values()) this.#lose(link, `this slot could not listen on ${path}: ${error.message}`)
     })
-    server.listen(path, () => chmodSync(path, 0o600))
+    listenAt(server, path, () => chmodSync(path, 0o600))
     return server
   }
 

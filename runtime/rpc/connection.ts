@@ -11,6 +11,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { chmodSync } from 'node:fs'
 import { packMessage, unpackMessage } from '../codec/control.ts'
 import { FlinkError } from '../core/errors.ts'
+import { listenAt } from './listen.ts'
+import { monotonicMs } from './monotonic.ts'
 import { sameToken } from './token.ts'
 
 export type ConnectionEnd =
@@ -142,12 +144,12 @@ export function openConnection<Out, In>(path: string, token: string, events: Con
 export async function connectWithRetry<Out, In>(
   path: string, token: string, events: ConnectionEvents<In>, windowMs: number, signal?: AbortSignal,
 ): Promise<Connection<Out, In>> {
-  const until = performance.now() + windowMs
+  const until = monotonicMs() + windowMs
   for (let pause = 5; ; pause = Math.min(pause * 1.5, 100)) {
     try {
       return await openConnection(path, token, events)
     } catch (error) {
-      if (signal?.aborted || performance.now() > until) throw error
+      if (signal?.aborted || monotonicMs() > until) throw error
     }
     await new Promise<void>(resolve => setTimeout(resolve, pause))
   }
@@ -179,7 +181,7 @@ export function listenForConnections<Out, In>(
   server.maxConnections = maxConnections
   const { promise, resolve, reject } = Promise.withResolvers<{ close(): void; refusedConnections(): number }>()
   server.once('error', error => reject(new FlinkError('STORAGE_FAILED', `could not listen on ${path}`, { cause: error })))
-  server.listen(path, () => {
+  listenAt(server, path, () => {
     chmodSync(path, 0o600)
     resolve({
       close() {

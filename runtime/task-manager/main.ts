@@ -12,6 +12,7 @@ import type { ErrorData } from '../core/errors.ts'
 import type { FromTaskManager } from '../protocol/job-master.ts'
 import type { ToTaskManager } from '../protocol/task-executor.ts'
 import { connectWithRetry, type Connection } from '../rpc/connection.ts'
+import { monotonicMs } from '../rpc/monotonic.ts'
 import { TaskManager } from './task-manager.ts'
 import { ThreadedSnapshotFiles } from './threaded-snapshot-files.ts'
 import { WorkerSlot } from './worker-slot.ts'
@@ -37,7 +38,7 @@ let exiting = false
 const taskManager = new TaskManager(
   { clusterId, token, id, pid: process.pid, slotSockets: indexes.map(index => sockets.data(id, index)), cancelGraceMs },
   {
-    now: () => performance.now(),
+    now: monotonicMs,
     after(delay, run) {
       const timer = setTimeout(run, delay)
       return () => clearTimeout(timer)

@@ -21,11 +21,6 @@ export function stateDirectoryOf(data: SlotWorkerData, fence: Fence): string {
   return join(data.stateDirectory, data.taskManager, `${data.slotIndex}-${fence.epoch}-${fence.attempt}`)
 }
 
-/** `workerData` of the thread that writes the files of snapshots. */
-export interface FilesWorkerData {
-  readonly role: 'files'
-}
-
 export type ToSlotWorker =
   | { readonly kind: 'start'; readonly deployment: SlotDeployment }
   | { readonly kind: 'mail'; readonly mail: SlotMail }

@@ -9,6 +9,7 @@ import type { MessagePort } from 'node:worker_threads'
 import { encodeValue, decodeValue } from '../codec/value-codec.ts'
 import { errorToData, FlinkError, type ErrorCode, type ErrorData } from '../core/errors.ts'
 import { keepCompiledCode, keepRecordsYoung, startIsOver } from '../deploy/cached-script.ts'
+import { endStdinWhenAsked } from '../deploy/thread-stdio.ts'
 import { loadJobDefinition } from '../deploy/user-code.ts'
 import { executionPlan, withMaxParallelism } from '../graph/plan.ts'
 import { translate } from '../graph/translate.ts'
@@ -19,6 +20,7 @@ import { createChain } from '../operators/create-chain.ts'
 import { userFrame } from '../operators/user-error.ts'
 import type { SlotDeployment, SlotMail, SlotReport } from '../protocol/slot.ts'
 import type { SlotHost } from '../slot/host.ts'
+import { monotonicMs } from '../rpc/monotonic.ts'
 import { Slot } from '../slot/slot.ts'
 import { openKeyedState } from '../state/open-keyed-state.ts'
 import { openRestored } from '../state/snapshot/restored-state.ts'
@@ -33,6 +35,7 @@ import { captureUserOutput } from './user-output.ts'
 const maxUnderWay: Readonly<Record<ReportLoad['kind'], number>> = { output: 512 * 1024, snapshot: 64 * 1024 * 1024 }
 
 export function runSlotWorker(data: SlotWorkerData, port: MessagePort): void {
+  endStdinWhenAsked()
   const post = (message: FromSlotWorker, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer)
   let deployment: SlotDeployment | undefined
   let run: SlotRun | undefined
@@ -128,7 +131,7 @@ class SlotRun {
       files: nodeFiles,
       send: (to, frame) => this.#network.send(to, frame),
       report: report => this.#report(report),
-      openKeyedState: options => openKeyedState(options, stateDirectory, () => performance.now()),
+      openKeyedState: options => openKeyedState(options, stateDirectory, monotonicMs),
       openRestored: (restore, subtask) => openRestored(nodeFiles, restore, subtask),
     }
     // The slot checks the hash of the graph before anything runs.

@@ -4,10 +4,12 @@
  */
 import { Worker } from 'node:worker_threads'
 import type { ErrorData } from '../core/errors.ts'
+import { untouchedStdin } from '../deploy/thread-stdio.ts'
 import type { SnapshotBlock, SnapshotFile } from '../protocol/slot.ts'
-import { transferable, type FilesWorkerData, type FromFilesThread, type ToFilesThread } from './slot-messages.ts'
+import { transferable, type FromFilesThread, type ToFilesThread } from './slot-messages.ts'
 import type { SnapshotFiles } from './slot-runner.ts'
-import { slotWorkerUrl } from './worker-slot.ts'
+
+const entry = new URL(import.meta.url.endsWith('.ts') ? './snapshot-thread.ts' : './snapshot-thread.js', import.meta.url)
 
 export class ThreadedSnapshotFiles implements SnapshotFiles {
   #worker: Worker | undefined
@@ -38,7 +40,7 @@ export class ThreadedSnapshotFiles implements SnapshotFiles {
   }
 
   #start(): Worker {
-    const worker = new Worker(slotWorkerUrl, { workerData: { role: 'files' } satisfies FilesWorkerData, name: 'snapshot files' })
+    const worker = new Worker(entry, { ...untouchedStdin, name: 'snapshot files' })
     worker.unref()
     worker.on('message', (message: FromFilesThread) => {
       if (message.kind === 'taken') {

@@ -2,6 +2,8 @@
  * What user code writes to its console, as whole lines of the job's output. Bounded: of a flood of lines the first of each
  * tenth of a second are passed on, and the rest is counted and said to be left out.
  */
+import { whenAsked } from '../deploy/thread-stdio.ts'
+
 export interface UserOutput {
   /** Gives out a line that has no end yet, and what was left out. */
   flush(): void
@@ -23,13 +25,15 @@ export function captureUserOutput(emit: (stream: StreamName, text: string) => vo
   const lines = { stdout: new LineCutter(), stderr: new LineCutter() }
   const limit = new OutputLimit(emit, () => performance.now())
   for (const stream of ['stdout', 'stderr'] as const) {
-    process[stream].write = (chunk: unknown, encoding?: unknown, done?: unknown) => {
-      const text = typeof chunk === 'string' ? chunk : Buffer.from(chunk as Uint8Array).toString('utf8')
-      for (const line of lines[stream].push(text)) limit.line(stream, prefix() + line)
-      const callback = typeof encoding === 'function' ? encoding : done
-      if (typeof callback === 'function') queueMicrotask(() => callback())
-      return true
-    }
+    whenAsked(stream, taken => {
+      taken.write = (chunk: unknown, encoding?: unknown, done?: unknown) => {
+        const text = typeof chunk === 'string' ? chunk : Buffer.from(chunk as Uint8Array).toString('utf8')
+        for (const line of lines[stream].push(text)) limit.line(stream, prefix() + line)
+        const callback = typeof encoding === 'function' ? encoding : done
+        if (typeof callback === 'function') queueMicrotask(() => callback())
+        return true
+      }
+    })
   }
   return {
     flush() {

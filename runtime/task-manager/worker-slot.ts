@@ -4,6 +4,7 @@
  */
 import { rm } from 'node:fs'
 import { Worker } from 'node:worker_threads'
+import { untouchedStdin } from '../deploy/thread-stdio.ts'
 import type { ErrorData } from '../core/errors.ts'
 import { warmAfterMs } from '../deploy/warm-up.ts'
 import type { SlotDeployment } from '../protocol/slot.ts'
@@ -89,7 +90,7 @@ export class WorkerSlot implements SlotRunner {
 
   #warmUp(): void {
     if (this.#closed || this.#warm !== undefined) return
-    const worker = new Worker(slotWorkerUrl, { workerData: this.#data, name: `slot ${this.#data.slotIndex}` })
+    const worker = new Worker(slotWorkerUrl, { ...untouchedStdin, workerData: this.#data, name: `slot ${this.#data.slotIndex}` })
     this.#warm = worker
     // One that cannot even start shows when it is used: its exit is told to the deployment then.
     worker.on('error', () => {})
@@ -100,8 +101,7 @@ export class WorkerSlot implements SlotRunner {
 }
 
 const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-/** The entry of all our worker threads. */
-export const slotWorkerUrl = new URL(`./slot-worker-main.${extension}`, import.meta.url)
+const slotWorkerUrl = new URL(`./slot-worker-main.${extension}`, import.meta.url)
 
 function workerError(error: unknown): ErrorData {
   const { code, message, stack } = error as { code?: string; message?: string; stack?: string }

@@ -9,12 +9,14 @@ import { startIsOver } from '../../deploy/cached-script.ts'
 import { compileBundle, type CompiledJob } from '../../deploy/compile-bundle.ts'
 import { translate } from '../../graph/translate.ts'
 import { nodeFiles } from '../../deploy/node-files.ts'
+import { endStdinWhenAsked } from '../../deploy/thread-stdio.ts'
 import type { CompileRequest } from '../../deploy/process-events.ts'
 import { loadJobDefinition } from '../../deploy/user-code.ts'
 import type { FromCoordinatorWorker, StartEnumerators, ToCoordinatorHost, ToCoordinatorWorker } from './coordinator-protocol.ts'
 import { Enumerators, type EvaluatedJob } from './enumerators.ts'
 
 const port = parentPort
+endStdinWhenAsked()
 assert(port, 'the coordinator worker is a worker thread')
 const emit = (message: FromCoordinatorWorker) => port.postMessage(message)
 

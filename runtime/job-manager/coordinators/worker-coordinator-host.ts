@@ -9,6 +9,7 @@
 import { readFileSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { errorToData, type ErrorData } from '../../core/errors.ts'
+import { untouchedStdin } from '../../deploy/thread-stdio.ts'
 import type { CompileAnswer, CompileRequest } from '../../deploy/process-events.ts'
 import { warmAfterMs } from '../../deploy/warm-up.ts'
 import type { CoordinatorHost, FromCoordinatorHost, FromCoordinatorWorker, StartEnumerators, ToCoordinatorHost, ToCoordinatorWorker } from './coordinator-protocol.ts'
@@ -128,7 +129,7 @@ export class WorkerCoordinatorHost implements CoordinatorHost {
 
   #warmUp(): void {
     if (this.#warm !== undefined) return
-    const worker = new Worker(entry, { stdout: true, stderr: true, execArgv: [], name: 'enumerators', workerData: { role: 'enumerators' } })
+    const worker = new Worker(entry, { ...untouchedStdin, stdout: true, stderr: true, execArgv: [], name: 'enumerators', workerData: { role: 'enumerators' } })
     worker.unref()
     this.#warm = worker
     // One that cannot even start is not used; the next one will say why.

@@ -94,7 +94,8 @@ test('they are found again by a JobManager that was restarted, with what they ne
   expect(chains(workers[0] as TestTaskManager)[0]?.[0]).toBe('chk-2/task-1-0 chk-3/task-1-0 chk-4/task-1-0')
   for (const worker of workers) worker.goesOn = () => true
   cluster.pass(2000)
-  expect(directories(cluster, jobId)).toEqual(['chk-2 (files only)', 'chk-3 (files only)', 'chk-4 (files only)', 'chk-5 (files only)', 'chk-6'])
+  // 5 was taken, durably, when 4 was completed: it may have been under way, and is not used again.
+  expect(directories(cluster, jobId)).toEqual(['chk-2 (files only)', 'chk-3 (files only)', 'chk-4 (files only)', 'chk-6 (files only)', 'chk-7'])
 })
 
 test('savepoints, and jobs that ask for it, have everything in one place', () => {

@@ -24,7 +24,8 @@ export function stateDirectoryOf(data: SlotWorkerData, fence: Fence): string {
 export type ToSlotWorker =
   | { readonly kind: 'start'; readonly deployment: SlotDeployment }
   | { readonly kind: 'mail'; readonly mail: SlotMail }
-  | { readonly kind: 'taken'; readonly load: ReportLoad }
+  /** All that was taken since the last such message, bytes of each kind. */
+  | { readonly kind: 'taken'; readonly bytes: Readonly<Record<ReportLoad['kind'], number>> }
 
 export type FromSlotWorker =
   /** Those of one turn, in order. */
@@ -32,6 +33,10 @@ export type FromSlotWorker =
   | { readonly kind: 'log'; readonly stream: 'stdout' | 'stderr'; readonly text: string }
   | { readonly kind: 'ended'; readonly error: ErrorData | undefined }
 
+/**
+ * Either way a list of them is one message: a snapshot of a small state is hundreds of blocks, and each message wakes a
+ * thread that slots have to make room for.
+ */
 export type ToFilesThread =
   | { readonly kind: 'write'; readonly id: number; readonly path: string; readonly block: SnapshotBlock }
   | { readonly kind: 'finish'; readonly id: number; readonly path: string }

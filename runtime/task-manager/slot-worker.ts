@@ -154,7 +154,8 @@ class SlotRun {
 
   receive(message: Exclude<ToSlotWorker, { kind: 'start' }>): void {
     if (message.kind === 'taken') {
-      this.#underWay[message.load.kind] -= message.load.bytes
+      this.#underWay.output -= message.bytes.output
+      this.#underWay.snapshot -= message.bytes.snapshot
       return this.#schedule()
     }
     const { mail } = message

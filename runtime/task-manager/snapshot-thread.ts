@@ -8,9 +8,12 @@ import type { FromFilesThread, ToFilesThread } from './slot-messages.ts'
 const port = parentPort
 assert(port, 'snapshots are written in a thread of their own')
 const files = new DirectSnapshotFiles(nodeFiles)
-const post = (message: FromFilesThread) => port.postMessage(message)
-port.on('message', (message: ToFilesThread) => {
-  if (message.kind === 'write') files.write(message.path, message.block, () => post({ kind: 'taken', id: message.id }))
-  else if (message.kind === 'finish') files.finish(message.path, result => post({ kind: 'finished', id: message.id, result }))
-  else files.discard(message.path)
+port.on('message', (messages: readonly ToFilesThread[]) => {
+  const answers: FromFilesThread[] = []
+  for (const message of messages) {
+    if (message.kind === 'write') files.write(message.path, message.block, () => answers.push({ kind: 'taken', id: message.id }))
+    else if (message.kind === 'finish') files.finish(message.path, result => answers.push({ kind: 'finished', id: message.id, result }))
+    else files.discard(message.path)
+  }
+  if (answers.length > 0) port.postMessage(answers)
 })

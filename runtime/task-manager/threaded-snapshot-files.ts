@@ -1,6 +1,6 @@
 /**
  * Writes the files of snapshots in a thread of its own, so that neither a slow disk nor a checksum over a gigabyte delays
- * a heartbeat. The thread is started with the first snapshot; blocks move to it without a copy.
+ * a heartbeat. The thread is started with the first snapshot; blocks move to it without a copy, those of one turn of a slot together.
  */
 import { Worker } from 'node:worker_threads'
 import type { ErrorData } from '../core/errors.ts'
@@ -13,6 +13,9 @@ const entry = new URL(import.meta.url.endsWith('.ts') ? './snapshot-thread.ts' :
 
 export class ThreadedSnapshotFiles implements SnapshotFiles {
   #worker: Worker | undefined
+  /** Goes when what is being done now is done. */
+  #batch: ToFilesThread[] = []
+  #transfer: ArrayBuffer[] = []
   #nextId = 0
   readonly #taken = new Map<number, () => void>()
   readonly #finishing = new Map<number, { readonly path: string; done(result: SnapshotFile | ErrorData): void }>()
@@ -34,21 +37,33 @@ export class ThreadedSnapshotFiles implements SnapshotFiles {
     this.#post({ kind: 'discard', path })
   }
 
-  #post(message: ToFilesThread, transfer: ArrayBuffer[] = []): void {
+  #post(message: ToFilesThread, transfer: readonly ArrayBuffer[] = []): void {
+    if (this.#batch.length === 0) queueMicrotask(() => this.#send())
+    this.#batch.push(message)
+    this.#transfer.push(...transfer)
+  }
+
+  #send(): void {
+    const batch = this.#batch
+    const transfer = this.#transfer
+    this.#batch = []
+    this.#transfer = []
     this.#worker ??= this.#start()
-    this.#worker.postMessage(message, transfer)
+    this.#worker.postMessage(batch, transfer)
   }
 
   #start(): Worker {
     const worker = new Worker(entry, { ...untouchedStdin, name: 'snapshot files' })
     worker.unref()
-    worker.on('message', (message: FromFilesThread) => {
-      if (message.kind === 'taken') {
-        this.#taken.get(message.id)?.()
-        this.#taken.delete(message.id)
-      } else {
-        this.#finishing.get(message.id)?.done(message.result)
-        this.#finishing.delete(message.id)
+    worker.on('message', (messages: readonly FromFilesThread[]) => {
+      for (const message of messages) {
+        if (message.kind === 'taken') {
+          this.#taken.get(message.id)?.()
+          this.#taken.delete(message.id)
+        } else {
+          this.#finishing.get(message.id)?.done(message.result)
+          this.#finishing.delete(message.id)
+        }
       }
     })
     // Our own code only runs there, so this is a bug or the end of memory: what it held is lost, the next snapshot gets a new thread.

@@ -9,7 +9,7 @@ import type { ErrorData } from '../core/errors.ts'
 import { warmAfterMs } from '../deploy/warm-up.ts'
 import type { SlotDeployment } from '../protocol/slot.ts'
 import { stateDirectoryOf, type FromSlotWorker, type SlotWorkerData, type ToSlotWorker } from './slot-messages.ts'
-import type { RunningSlot, SlotEvents, SlotRunner } from './slot-runner.ts'
+import type { ReportLoad, RunningSlot, SlotEvents, SlotRunner } from './slot-runner.ts'
 
 /** How soon the next worker is started when a job ends: the cluster often ends with it. */
 const warmAfterEndMs = 500
@@ -50,6 +50,11 @@ export class WorkerSlot implements SlotRunner {
     let ending: { readonly error: ErrorData | undefined } | undefined
     let terminating: NodeJS.Timeout | undefined
     const post = (message: ToSlotWorker) => worker.postMessage(message)
+    let taken: Record<ReportLoad['kind'], number> | undefined
+    const postTaken = () => {
+      if (taken !== undefined) post({ kind: 'taken', bytes: taken })
+      taken = undefined
+    }
     worker.removeAllListeners()
     worker.on('message', (message: FromSlotWorker) => {
       switch (message.kind) {
@@ -78,7 +83,11 @@ export class WorkerSlot implements SlotRunner {
     post({ kind: 'start', deployment })
     return {
       receive: mail => post({ kind: 'mail', mail }),
-      taken: load => post({ kind: 'taken', load }),
+      taken: load => {
+        if (taken === undefined) queueMicrotask(postTaken)
+        taken ??= { output: 0, snapshot: 0 }
+        taken[load.kind] += load.bytes
+      },
     }
   }
 

@@ -63,7 +63,7 @@ export type CheckpointEvent =
   | { readonly kind: 'tick' }
 
 export type CheckpointCommand =
-  /** Make `nextCheckpointId` durable and the directory, then ask every enumerator for its state. On trouble: `beginFailed`. */
+  /** Make `nextCheckpointId` durable, where it is not yet, and the directory, then ask every enumerator for its state. On trouble: `beginFailed`. */
   | { readonly kind: 'begin'; readonly checkpointId: number; readonly checkpointKind: CheckpointKind; readonly directory: string | undefined; readonly nextCheckpointId: number }
   /** `injectInto` are the tasks without running inputs; `expected` all that will acknowledge. */
   | { readonly kind: 'trigger'; readonly barrier: CheckpointBarrier; readonly injectInto: readonly number[]; readonly expected: readonly number[] }

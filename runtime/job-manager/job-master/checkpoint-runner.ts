@@ -56,11 +56,14 @@ export class CheckpointRunner {
   /** The snapshot named at submission cannot be read. */
   #startError: ErrorData | undefined
   #begun: { readonly id: number; readonly directory: string } | undefined
+  /** Ids below are durably taken. */
+  #taken: number
 
   constructor(job: CheckpointedJob, snapshots: JobSnapshots, progress: Progress) {
     this.#job = job
     this.#snapshots = snapshots
     this.#stoppedAt = progress.stoppedAt
+    this.#taken = progress.nextCheckpointId
     const initial = this.#initialSnapshot(progress)
     this.#coordinator = new CheckpointCoordinator({
       config: job.submission.graph.config.checkpointing,
@@ -120,11 +123,18 @@ export class CheckpointRunner {
     for (const command of this.#coordinator.handle(event, this.#job.now())) this.#do(command)
   }
 
-  /** @throws {FlinkError} DISK_FULL, STORAGE_FAILED */
+  /**
+   * Takes the id of the next snapshot along: when its time comes, it begins without a wait for the disk. A JobManager that
+   * was killed before goes on one id later.
+   *
+   * @throws {FlinkError} DISK_FULL, STORAGE_FAILED
+   */
   saveProgress(change: Partial<Progress> = {}): void {
+    const nextCheckpointId = this.#coordinator.nextCheckpointId + 1
     this.#job.saveProgress({
-      attempt: this.#job.fence().attempt, nextCheckpointId: this.#coordinator.nextCheckpointId, completed: this.#coordinator.completed, stoppedAt: this.#stoppedAt, ...change,
+      attempt: this.#job.fence().attempt, nextCheckpointId, completed: this.#coordinator.completed, stoppedAt: this.#stoppedAt, ...change,
     })
+    this.#taken = nextCheckpointId
   }
 
   /** A failed job keeps its checkpoints, so that a person can go on from them. */
@@ -191,7 +201,8 @@ export class CheckpointRunner {
     const { checkpointId } = command
     const directory = command.directory ?? this.#snapshots.checkpointDirectory(checkpointId)
     try {
-      this.saveProgress()
+      // It was not there to be taken along: the last one failed, or was a savepoint.
+      if (command.nextCheckpointId > this.#taken) this.saveProgress()
       this.#snapshots.prepare(directory)
     } catch (error) {
       return this.handle({ kind: 'beginFailed', checkpointId, error: errorToData(error, 'STORAGE_FAILED') })

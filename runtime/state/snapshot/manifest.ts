@@ -22,9 +22,9 @@ export type { Manifest, ManifestFile, ManifestOperator, ManifestState, ManifestS
 export const manifestName = '_metadata'
 
 /**
- * Makes the snapshot exist. The data files are durable already (`SnapshotFileWriter.finish`); their directory is synced
- * once more here, and its own name too, so that no manifest ever names a file whose name could be lost. After this returns, and only then, sinks
- * may be told to commit.
+ * Makes the snapshot exist. The bytes of the data files are durable already (`SnapshotFileWriter.finish`); their names become
+ * so here, all with one sync of their directory, and its own name too: no manifest ever names a file whose name could be lost.
+ * After this returns, and only then, sinks may be told to commit.
  */
 export function writeManifest(files: FileSystem, directory: string, manifest: Manifest, createHasher: CreateHasher = sha256): void {
   files.syncDirectory(directory)

@@ -82,7 +82,10 @@ export class SnapshotFileWriter {
     })
   }
 
-  /** Makes the file durable under its name. It takes part in a snapshot only once a manifest names it. */
+  /**
+   * Makes its bytes durable, and gives it its name. It takes part in a snapshot only once a manifest names it: who writes
+   * that makes all names of the directory durable before, once for all files.
+   */
   finish(): SnapshotFile {
     this.#attempt(() => {
       const footer = new TextEncoder().encode(JSON.stringify(packIndex(this.#index)))
@@ -97,7 +100,6 @@ export class SnapshotFileWriter {
       this.#handle.sync()
       this.#handle.close()
       this.#files.rename(`${this.#path}.tmp`, this.#path)
-      this.#files.syncDirectory(this.#path.slice(0, this.#path.lastIndexOf('/')))
     })
     this.#state = 'finished'
     return { path: this.#path, bytes: this.#bytes, sha256: this.#hasher.digest('hex') }

@@ -58,7 +58,7 @@ const maxQueuedBytes = 512 * 1024 * 1024
 /** Smaller frames are joined into one chunk before they are written. */
 const copiedBelow = 8 * 1024
 
-/** Half of the credits of a channel: more held back would make the consumer wait. */
+/** Half of the credits that a channel has by default: more held back would make the consumer wait. */
 const framesWorthAWrite = 8
 const bytesWorthAWrite = 64 * 1024
 /** Two milliseconds of a slot that has more to do than it can; one that has not is idle sooner. */

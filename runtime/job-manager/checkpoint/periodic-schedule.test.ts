@@ -18,22 +18,14 @@ describe('the interval', () => {
     expect(schedule.dueAt).toBe(7000)
   })
 
-  test('that all tasks run counts once in an attempt: a task that leaves and comes back moves nothing', () => {
+  test.each<[string, (schedule: PeriodicSchedule) => void, number]>([
+    ['that all tasks run counts once in an attempt: a task that leaves and comes back moves nothing', schedule => schedule.allRun(500, undefined), 1000],
+    ['it counts from when the last one began, however late that was', schedule => schedule.begun(1300, false), 2300],
+    ['one that somebody asked for leaves the periodic ones where they are', schedule => schedule.begun(900, true), 1000],
+  ])('%s', (_, happens, dueAt) => {
     const schedule = running()
-    schedule.allRun(500, undefined)
-    expect(schedule.dueAt).toBe(1000)
-  })
-
-  test('it counts from when the last one began, however late that was', () => {
-    const schedule = running()
-    schedule.begun(1300, false)
-    expect(schedule.dueAt).toBe(2300)
-  })
-
-  test('one that somebody asked for leaves the periodic ones where they are', () => {
-    const schedule = running()
-    schedule.begun(900, true)
-    expect(schedule.dueAt).toBe(1000)
+    happens(schedule)
+    expect(schedule.dueAt).toBe(dueAt)
   })
 
   test('without an interval nothing is ever due, whatever happens', () => {

@@ -48,6 +48,22 @@ test('what was just written is read back before and after it is committed; the n
   store.close()
 })
 
+test.each([
+  ['an older version', true],
+  ['nothing at all', false],
+])('a write that LMDB said it had done and had not: %s is there, and is not taken for the page', async (_, older) => {
+  const environment = openEnvironment(directory)
+  const { database } = environment
+  // What lmdb does when the transaction that a `putSync` has joined does not commit.
+  const forgets = { owner: environment.owner, release: environment.release, database: Object.create(database, { putSync: { value: () => true } }) as typeof database }
+  const page = newPage()
+  if (older) new LmdbPageStore(environment, 1000).writeNow(page, blob('one'))
+  const store = new LmdbPageStore(forgets, 1000)
+  store.writeNow(page, blob('two'))
+  expect(() => store.read(page)).toThrow(expect.objectContaining({ code: 'DISK_FULL', detail: 'Commit failed: a page of state "v" was written and is not there' }))
+  store.close()
+})
+
 test('the write-behind buffer has a bound, and room again when LMDB has committed', async () => {
   const environment = openEnvironment(directory)
   const store = new LmdbPageStore(environment, 1000)

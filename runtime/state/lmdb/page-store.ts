@@ -2,6 +2,11 @@
  * Pages that were evicted, as blobs in LMDB under (owner, state, key group, namespace, prefix, page id). Writes are
  * committed by LMDB's own thread; until then a blob is read back from the write-behind buffer. The buffer is bounded: at
  * the bound `ready` turns false: the pager evicts no changed page before LMDB has caught up, or waits for it.
+ *
+ * LMDB is not trusted to have what it said it has: `putSync` joins a transaction that its thread has open, and returns before
+ * that commits; when the disk is full the commit fails later, and promises of some writes resolve all the same. So a page
+ * knows the checksum of the blob that was written last, and what is read back and is another is an error: an older version of
+ * a page, taken for the newest, would get into the next checkpoint.
  */
 import { assert } from '../../core/assert.ts'
 import type { FlinkError } from '../../core/errors.ts'
@@ -12,6 +17,7 @@ import { storageError } from './storage-error.ts'
 
 const keyBytes = 26
 const what = 'cannot move keyed state to disk'
+const nothing = new Uint8Array(0)
 
 export class LmdbPageStore implements PageStore {
   readonly #environment: Environment
@@ -50,25 +56,29 @@ export class LmdbPageStore implements PageStore {
     } catch (error) {
       throw storageError(error, what)
     }
-    this.#count(page, blob.length)
+    this.#count(page, blob)
   }
 
   read(page: Page): Uint8Array {
     const waiting = this.#waiting.get(page)
     if (waiting !== undefined) return waiting
+    assert(page.stored > 0, `a page of state "${page.root.table.name}" is not in LMDB`)
+    this.check()
     let blob: Uint8Array | undefined
     try {
       blob = this.#environment.database.getBinary(this.#key(page, this.#readKey))
     } catch (error) {
       throw storageError(error, 'cannot read keyed state back from disk')
     }
-    assert(blob !== undefined, `a page of state "${page.root.table.name}" is not in LMDB`)
+    if (blob === undefined || blob.length !== page.stored || checksumOf(blob) !== page.storedChecksum) {
+      throw storageError(new Error(`Commit failed: a page of state "${page.root.table.name}" was written and is not there`), what)
+    }
     return blob
   }
 
   remove(page: Page): void {
     this.#release(page)
-    this.#count(page, 0)
+    this.#count(page, nothing)
     this.#environment.database.remove(this.#key(page)).catch(error => this.#fail(error))
   }
 
@@ -86,7 +96,7 @@ export class LmdbPageStore implements PageStore {
     this.#release(page)
     this.#waiting.set(page, blob)
     this.#waitingBytes += blob.length
-    this.#count(page, blob.length)
+    this.#count(page, blob)
   }
 
   #release(page: Page): void {
@@ -110,9 +120,10 @@ export class LmdbPageStore implements PageStore {
     if (commitError !== undefined && !this.#closed) commitError.catch(cause => (this.#failure = storageError(cause, what)))
   }
 
-  #count(page: Page, bytes: number): void {
-    this.bytes += bytes - page.stored
-    page.stored = bytes
+  #count(page: Page, blob: Uint8Array): void {
+    this.bytes += blob.length - page.stored
+    page.stored = blob.length
+    page.storedChecksum = checksumOf(blob)
   }
 
   /** Neighbours by state, key group, namespace and hash are neighbours on disk. */
@@ -126,4 +137,9 @@ export class LmdbPageStore implements PageStore {
     view.setFloat64(18, page.id)
     return new Uint8Array(view.buffer)
   }
+}
+
+/** A blob begins with it (`pack.ts`). */
+function checksumOf(blob: Uint8Array): number {
+  return (blob[0] as number) | ((blob[1] as number) << 8) | ((blob[2] as number) << 16) | ((blob[3] as number) << 24)
 }

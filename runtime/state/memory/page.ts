@@ -106,6 +106,8 @@ export class Page {
   readonly depth: number
   /** Bytes of the blob in the store, 0 if there is none. */
   stored = 0
+  /** Of that blob. */
+  storedChecksum = 0
   seen = 0
   /** No longer part of its table: cleared, or split. */
   dropped = false

@@ -23,6 +23,8 @@ export function eventLine(event: RuntimeEvent): EventLine | undefined {
       return line('info', `TaskManager ${event.taskManager} is ready with ${event.slots} ${event.slots === 1 ? 'slot' : 'slots'} (process ${event.pid})`)
     case 'taskManagerLost':
       return line('warn', `TaskManager ${event.taskManager} is lost: ${event.reason}`)
+    case 'standby':
+      return undefined
     case 'jobSubmitted':
       return line('info', `job "${event.name}" has id ${event.jobId}`)
     case 'jobStatus': {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import stringWidth from 'string-width'
-import type { RuntimeEvent } from '../../runtime/metrics/event.ts'
+import type { RuntimeEvent, RuntimeEventBody } from '../../runtime/metrics/event.ts'
 import { plain } from '../output/colour.ts'
 import { emptyClusterView, foldEvent, slotsOf, summariseVertex } from './cluster-view.ts'
 import { events, jobId, metrics, story, storyGraph, storyStart } from './example-events.ts'
@@ -86,6 +86,12 @@ describe('the screen', () => {
   `))
   test('of data more than a year old it shows the date, not the distance', () => {
     expect(frame({ now: storyStart + 400 * 86_400_000 }).split('\n')[4]).toMatch(/ 2001-01-01$/)
+  })
+  test('a process that stands by has no slots, and takes a place', () => {
+    const slots = (...more: (readonly [after: number, body: RuntimeEventBody])[]) => frame({}, [...story, ...events(...more)]).split('\n').find(line => line.startsWith('tm-1'))
+    const standsBy = [5_000, { kind: 'standby', process: { id: 'tm-3', pid: 4713 } }] as const
+    expect(slots(standsBy)).toBe('tm-1 [2]  tm-2 [2]  tm-3 stands by')
+    expect(slots(standsBy, [6_000, { kind: 'taskManagerLost', taskManager: 'tm-1', reason: 'killed' }], [6_001, { kind: 'standby' }], [6_002, { kind: 'taskManagerRegistered', taskManager: 'tm-3', pid: 4713, slots: 1 }])).toBe('tm-1 [lost]  tm-2 [2]  tm-3 [.]')
   })
   test('numbers that are old are marked', () => expect(frame({ stale: 4_000 }).split('\n')[0]).toContain('no news for 4.0 s'))
 

@@ -18,6 +18,8 @@ export interface ClusterView {
   readonly clusterId: string | undefined
   readonly job: JobView | undefined
   readonly taskManagers: ReadonlyMap<string, TaskManagerView>
+  /** The TaskManager process that takes the place of the next one that dies. */
+  readonly standby: string | undefined
   /** The last lines of the job's output and of the cluster, oldest first. */
   readonly log: readonly LogLine[]
   /** Time of the last event. */
@@ -92,7 +94,7 @@ const logCapacity = 200
 const noRates: Rates = { recordsIn: 0, recordsOut: 0, busy: 0, backPressured: 0, idle: 0 }
 const noCheckpoints: CheckpointsView = { completed: 0, failed: 0, inProgress: new Set(), last: undefined, lastSavepoint: undefined, lastFailure: undefined }
 
-export const emptyClusterView: ClusterView = { clusterId: undefined, job: undefined, taskManagers: new Map(), log: [], at: 0, missed: 0 }
+export const emptyClusterView: ClusterView = { clusterId: undefined, job: undefined, taskManagers: new Map(), standby: undefined, log: [], at: 0, missed: 0 }
 
 export function foldEvent(before: ClusterView, event: RuntimeEvent): ClusterView {
   const view = withLine({ ...before, at: event.at }, event)
@@ -103,6 +105,8 @@ export function foldEvent(before: ClusterView, event: RuntimeEvent): ClusterView
       return { ...view, taskManagers: new Map(view.taskManagers).set(event.taskManager, { pid: event.pid, slots: event.slots, lost: undefined }) }
     case 'taskManagerLost':
       return withoutTaskManager(view, event.taskManager, event.reason)
+    case 'standby':
+      return { ...view, standby: event.process?.id }
     case 'jobSubmitted':
       return { ...view, job: submitted(view.job, newJob(event.jobId, event.name, event.graph, event.at)) }
     case 'output':

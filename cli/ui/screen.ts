@@ -167,6 +167,7 @@ function drawSlots(view: ClusterView, columns: number, paint: Paint): string[] {
     const slots = lost === undefined ? tasks.map(count => (count === 0 ? '.' : count > 9 ? '+' : String(count))).join('') : 'lost'
     return `${sanitiseLine(id)} [${slots}]`
   })
+  if (view.standby !== undefined) text.push(`${sanitiseLine(view.standby)} stands by`)
   return [rule('slots', columns, paint), truncate(text.join('  '), columns)]
 }
 
@@ -204,7 +205,8 @@ const helpLines = [
   '  LOAD: █ busy, ▒ backpressured, · idle. A task that is backpressured waits for',
   '  the first busy one below it. LAG: how far event time is behind the clock,',
   '  or its date where that is more than a year.',
-  '  [21.]: slots of a TaskManager with the number of subtasks in each.',
+  '  [21.]: slots of a TaskManager with the number of subtasks in each. One that',
+  '  stands by takes the place of the next that dies.',
   '  In front of a task: * finished, ! failed, . not running.',
 ]
 

@@ -176,6 +176,9 @@ describe('an attached cluster', () => {
     expect(registered()).toEqual([...first, ['tm-2', standby]])
     await eventually(() => told.includes('tm-3 stands by'))
     expect(told.filter(each => /tm-/.test(each))).toEqual(['tm-1 ended', 'tm-2 tookOver', 'tm-3 stands by'])
+    const standing = () => events.seen.flatMap(event => (event.kind === 'standby' ? [event.process?.id] : []))
+    await events.until(event => event.kind === 'standby' && event.process?.id === 'tm-3')
+    expect(standing()).toEqual(['tm-2', undefined, 'tm-3'])
   })
 
   test('a process that dies while it stands by is not missed', async () => {

@@ -168,7 +168,9 @@ export class JobManager {
 
   /** A TaskManager process that stands by, or none any more: only to be shown, it has no slots. */
   onStandby(process: StandbyProcess | undefined): void {
+    if (process?.pid === this.#standby?.pid) return
     this.#standby = process
+    this.#event({ kind: 'standby', ...(process && { process }) })
   }
 
   tick(): void {

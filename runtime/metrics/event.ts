@@ -17,6 +17,8 @@ export type RuntimeEventBody =
   | { readonly kind: 'clusterStarted'; readonly clusterId: string; readonly epoch: number }
   | { readonly kind: 'taskManagerRegistered'; readonly taskManager: string; readonly pid: number; readonly slots: number }
   | { readonly kind: 'taskManagerLost'; readonly taskManager: string; readonly reason: string }
+  /** A TaskManager process that has started and waits to take the place of one that dies; without `process`: none any more. */
+  | { readonly kind: 'standby'; readonly process?: { readonly id: string; readonly pid: number } }
   | { readonly kind: 'jobSubmitted'; readonly jobId: string; readonly name: string; readonly graph: JobGraph }
   | { readonly kind: 'jobStatus'; readonly jobId: string; readonly status: JobStatus; readonly attempt: number; readonly error?: ErrorData }
   /** All tasks of an attempt run; `restored` is the checkpoint they came from. */

@@ -303,6 +303,8 @@ const oclifParserOnly = {
   name: 'oclif-parser-only',
   setup(build) {
     build.onLoad({ filter: /@oclif[/\\]core[/\\]lib[/\\](errors[/\\]handle|help[/\\]index|parser[/\\]help)\.js$/ }, () => ({ contents: '' }))
+    // Whether a file exists that a flag names; ours look themselves.
+    build.onLoad({ filter: /@oclif[/\\]core[/\\]lib[/\\]util[/\\]fs\.js$/ }, ({ path }) => ({ contents: readFileSync(path, 'utf8').replace('require("node:fs/promises")', '{ stat: path => require("node:fs/promises").stat(path) }') }))
     build.onLoad({ filter: /@oclif[/\\]core[/\\]lib[/\\]logger\.js$/ }, () => ({ contents: 'exports.makeDebug = () => () => {}; exports.getLogger = () => ({ error() {} })' }))
   },
 }

@@ -1,14 +1,13 @@
 /** For `explain`: runs `compile-worker.ts` and waits for its answer; the caller may give up at any moment. */
-import { readFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { errorFromData, errorToData, FlinkError } from '../../runtime/core/errors.ts'
 import type { JobConfig } from '../../runtime/graph/config.ts'
 import type { JobGraph } from '../../runtime/graph/job-graph.ts'
-import { importPosition, type JobBundle } from './bundle-job.ts'
-import type { CompileAnswer } from '../../runtime/deploy/process-events.ts'
+import type { JobBundle } from './bundle-job.ts'
 import type { ExplainAnswer, ExplainRequest } from './compile-worker.ts'
 import { entryUrl } from './installation.ts'
+import { refusalOf } from './refusal.ts'
 
 export interface CompileOptions {
   readonly bundle: JobBundle
@@ -74,18 +73,5 @@ function answerOf(worker: Worker, signal: AbortSignal | undefined, jobFile: stri
     worker.once('message', (answer: ExplainAnswer) => settle(() => resolve(answer))())
     worker.once('error', error => settle(() => reject(errorFromData(errorToData(error, 'JOB_BUILD_FAILED'))))())
     worker.once('exit', code => settle(() => reject(new FlinkError('JOB_BUILD_FAILED', `${jobFile} ended its process with code ${code} while it was loaded`, { hint: 'A job file must only export its job; remove process.exit().' })))())
-  })
-}
-
-/** What a person is told when a job cannot be built. */
-export function refusalOf(answer: Exclude<CompileAnswer, { kind: 'compiled' }>, bundle: JobBundle): FlinkError {
-  return answer.kind === 'refused' ? errorFromData(answer.error) : packageMissing(answer.specifier, bundle)
-}
-
-function packageMissing(specifier: string, bundle: JobBundle): FlinkError {
-  const at = importPosition(bundle.inputs, specifier, file => readFileSync(file, 'utf8'))
-  return new FlinkError('BUNDLE_FAILED', `package "${specifier}" is not installed`, {
-    hint: `Install it: npm install ${specifier}`,
-    ...(at === undefined ? {} : { at }),
   })
 }

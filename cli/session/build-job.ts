@@ -4,8 +4,8 @@ import type { LocalCluster } from '../../runtime/deploy/local-cluster.ts'
 import type { JobConfig } from '../../runtime/graph/config.ts'
 import type { JobGraph } from '../../runtime/graph/job-graph.ts'
 import { bundleOnce, type JobBundle } from '../bundle/bundle-job.ts'
-import { refusalOf } from '../bundle/compile-job.ts'
 import { findJobFile } from '../bundle/job-file.ts'
+import { refusalOf } from '../bundle/refusal.ts'
 
 export interface BuildJobOptions {
   readonly projectDirectory: string

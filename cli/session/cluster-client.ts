@@ -22,8 +22,6 @@ export interface ClusterClient {
   over(jobId: string, millis: number): Promise<boolean>
   /** Ends the whole cluster. */
   shutdown(): Promise<void>
-  /** From the first event that the JobManager still has; ends when `signal` is aborted. */
-  events(signal: AbortSignal): AsyncIterable<RuntimeEvent>
 }
 
 const pollMillis = 50
@@ -67,28 +65,30 @@ export function clusterClient({ restSocket, token }: { readonly restSocket: stri
       return false
     },
     shutdown: async () => void (await rest.shutdownCluster()),
-    async *events(signal) {
-      let next = 0
-      let epoch = 0
-      while (!signal.aborted) {
-        try {
-          // A broken connection means that the JobManager ended: the next one numbers its events from 0 again. Should it
-          // be the same one after all, what was seen already is left out.
-          let seen = 0
-          for await (const event of rest.events(0, signal)) {
-            if (event.kind === 'clusterStarted' && event.epoch !== epoch) epoch = event.epoch
-            else if (event.sequence === 0) seen = next
-            if (event.sequence < seen) continue
-            next = event.sequence + 1
-            yield event
-          }
-        } catch (error) {
-          // The JobManager is away; whoever started it starts it again, or says that it gave up.
-          if (!isGone(error)) throw error
-        }
-        await pause(reconnectMillis, undefined, { signal }).catch(() => {})
+  }
+}
+
+/** From the first event that the JobManager still has, over its restarts; ends when `signal` is aborted. `open` watches one. */
+export async function* followEvents(open: () => AsyncIterable<RuntimeEvent>, signal: AbortSignal): AsyncIterable<RuntimeEvent> {
+  let next = 0
+  let epoch = 0
+  while (!signal.aborted) {
+    try {
+      // A broken connection means that the JobManager ended: the next one numbers its events from 0 again. Should it
+      // be the same one after all, what was seen already is left out.
+      let seen = 0
+      for await (const event of open()) {
+        if (event.kind === 'clusterStarted' && event.epoch !== epoch) epoch = event.epoch
+        else if (event.sequence === 0) seen = next
+        if (event.sequence < seen) continue
+        next = event.sequence + 1
+        yield event
       }
-    },
+    } catch (error) {
+      // The JobManager is away; whoever started it starts it again, or says that it gave up.
+      if (!isGone(error)) throw error
+    }
+    await pause(reconnectMillis, undefined, { signal }).catch(() => {})
   }
 }
 

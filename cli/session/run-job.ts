@@ -15,7 +15,7 @@ import type { ProcessEvent } from '../../runtime/deploy/process-events.ts'
 import { executionPlan } from '../../runtime/graph/plan.ts'
 import { removeOldBundles } from '../bundle/bundle-job.ts'
 import { schemaVersion, toJsonLine, type StartedLine } from '../output/json-lines.ts'
-import { clusterClient, endIdleCluster, type ClusterClient } from './cluster-client.ts'
+import { clusterClient, endIdleCluster, followEvents, type ClusterClient } from './cluster-client.ts'
 import { clusterSize, slotsOf, type ClusterSize } from './cluster-size.ts'
 import type { BuiltJob } from './build-job.ts'
 import { parseRunConfig, type RunConfig } from './job-config.ts'
@@ -249,12 +249,14 @@ class RunSession {
 
   async #submit(): Promise<void> {
     const { graph, bundle } = this.#project!
-    const jobId = await this.#connected().submit({
-      jobGraph: this.#profiles === undefined ? graph : this.#profiles.prepare(graph),
+    const request = {
       bundlePath: bundle.path,
       projectDirectory: this.#options.projectDirectory,
       ...(this.#savepointPath === undefined ? {} : { savepointPath: this.#savepointPath, allowNonRestoredState: this.#options['allow-non-restored-state'] }),
-    })
+    }
+    // The JobManager has the graph that it built. Another graph, or another JobManager, is for REST.
+    const accepted = this.#profiles === undefined ? await this.#cluster!.submitBuilt(request) : undefined
+    const jobId = accepted ?? (await this.#connected().submit({ ...request, jobGraph: this.#profiles === undefined ? graph : this.#profiles.prepare(graph) }))
     removeOldBundles(this.#options.projectDirectory)
     if (this.#options.detached) {
       const started: StartedLine = { schemaVersion, jobId, name: graph.name, clusterId: this.#cluster!.clusterId, ...(this.#profiles && { profiles: this.#profiles.directory }) }
@@ -270,7 +272,8 @@ class RunSession {
   }
 
   async #follow(): Promise<void> {
-    for await (const event of this.#connected().events(this.#abort.signal)) {
+    const { signal } = this.#abort
+    for await (const event of followEvents(() => this.#cluster!.events(0, signal), signal)) {
       this.#profiles?.hear(event)
       this.#face.show(event)
       this.#dispatch({ kind: 'runtime', event })

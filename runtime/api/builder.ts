@@ -3,9 +3,8 @@
  * parallelism (`.uid('x')` comes after the call that made it) until `finish`; then everything is frozen, and whoever
  * kept a stream for later is refused.
  */
-import type { SourcePosition } from '../core/errors.ts'
 import type { JobCodeConfig, JobDefinition, OperatorNode, Transformation } from '../graph/transformation.ts'
-import { userPosition } from './position.ts'
+import { locate } from './position.ts'
 import { refuse } from './refuse.ts'
 
 export type Draft<N> = { -readonly [P in keyof N]: N[P] }
@@ -24,10 +23,9 @@ export class JobBuilder {
 
   /** Ids are given in the order of calls, so that each process that evaluates the bundle numbers alike. */
   add<N extends Transformation>(node: Omit<N, 'id' | 'at'>): N {
-    const at: SourcePosition | undefined = userPosition()
     this.#refuseWhenFinished()
     // `Omit` forgets that what is left out of N and put back gives N again.
-    const whole = { ...node, id: this.#nodes.length + 1, ...(at === undefined ? {} : { at }) } as N
+    const whole = locate({ ...node, id: this.#nodes.length + 1 }) as N
     this.#nodes.push(whole)
     return whole
   }

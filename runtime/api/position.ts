@@ -13,6 +13,22 @@ export function userPosition(): SourcePosition | undefined {
   return firstUserFrame(new Error().stack, ownDirectory)
 }
 
+/**
+ * Gives `node` the position of this call as its `at`, which is worked out when somebody reads it: each slot builds its job again,
+ * and needs positions for errors only. That takes a stack as text, and the map of the user's module.
+ */
+export function locate<N extends object>(node: N): N {
+  const here = new Error()
+  let at: SourcePosition | undefined
+  let known = false
+  const get = () => {
+    if (!known) at = firstUserFrame(here.stack, ownDirectory)
+    known = true
+    return at
+  }
+  return Object.defineProperty(node, 'at', { get, enumerable: true, configurable: true })
+}
+
 /** The first frame of `stack` outside of `own` and of the platform. Tests beside our sources count as user code. */
 export function firstUserFrame(stack: string | undefined, own: string): SourcePosition | undefined {
   return parseStack(stack).find(frame => !isOwn(frame.file, own))

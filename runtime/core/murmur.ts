@@ -1,108 +1,99 @@
 /**
  * murmur3_128 (x64) over UTF-8 text as 32 hex digits: how Flink turns a uid into an operator id
- * (`StreamGraphHasherV2`, Guava's `Hashing.murmur3_128(0)`). Also our hash of a job graph.
+ * (`StreamGraphHasherV2`, Guava's `Hashing.murmur3_128(0)`). Also our hash of a job graph and of a bundle.
  *
- * On 32-bit halves and not on BigInt: a process hashes once or twice, early, and there BigInt took 2-7 ms of its start.
+ * On 32-bit halves and not on BigInt, and with few calls: a process hashes some hundred bytes, early, when nothing is compiled
+ * yet. There BigInt took 2-7 ms of its start.
  */
 
-/** 64 bits as two 32-bit halves, changed in place. */
-class Word {
-  high: number
-  low: number
-  constructor(high: number, low: number) {
-    this.high = high
-    this.low = low
-  }
-  xor(other: Word): this {
-    this.high ^= other.high
-    this.low ^= other.low
-    return this
-  }
-  add(other: Word): this {
-    const low = (this.low >>> 0) + (other.low >>> 0)
-    this.high = (this.high + other.high + (low > 0xffffffff ? 1 : 0)) | 0
-    this.low = low | 0
-    return this
-  }
-  multiply(other: Word): this {
-    this.high = (carryOf(this.low, other.low) + Math.imul(this.high, other.low) + Math.imul(this.low, other.high)) | 0
-    this.low = Math.imul(this.low, other.low)
-    return this
-  }
-  /** By 1 to 31 bits. */
-  rotateLeft(bits: number): this {
-    const { high, low } = this
-    this.high = (high << bits) | (low >>> (32 - bits))
-    this.low = (low << bits) | (high >>> (32 - bits))
-    return this
-  }
-  /** A rotation by 32 bits. */
-  swap(): this {
-    const { high, low } = this
-    this.high = low
-    this.low = high
-    return this
-  }
-  /** `this ^= this >>> 33` */
-  fold(): this {
-    this.low ^= this.high >>> 1
-    return this
-  }
-  hex(): string {
-    return littleEndianHex(this.low) + littleEndianHex(this.high)
-  }
+/** The upper half of the last product; the lower one is what `multiply` returns. */
+let upper = 0
+
+/** 64 bits as two halves each. */
+function multiply(aHigh: number, aLow: number, bHigh: number, bLow: number): number {
+  // The upper 32 of the 64 bits of the product of the lower halves, by quarters of 16 bits: each sum stays exact.
+  const a1 = aLow >>> 16
+  const a0 = aLow & 0xffff
+  const b1 = bLow >>> 16
+  const b0 = bLow & 0xffff
+  const middle = a1 * b0 + ((a0 * b0) >>> 16)
+  const other = a0 * b1 + (middle & 0xffff)
+  upper = (a1 * b1 + (middle >>> 16) + (other >>> 16) + Math.imul(aHigh, bLow) + Math.imul(aLow, bHigh)) | 0
+  return Math.imul(aLow, bLow)
 }
 
-/** The upper 32 of the 64 bits of a product of two unsigned 32-bit numbers, by halves of 16 bits: each sum stays exact. */
-function carryOf(a: number, b: number): number {
-  const aHigh = a >>> 16
-  const aLow = a & 0xffff
-  const bHigh = b >>> 16
-  const bLow = b & 0xffff
-  const middle = aHigh * bLow + ((aLow * bLow) >>> 16)
-  const other = aLow * bHigh + (middle & 0xffff)
-  return aHigh * bHigh + (middle >>> 16) + (other >>> 16)
-}
-
-const c1 = new Word(0x87c37b91, 0x114253d5)
-const c2 = new Word(0x4cf5ad43, 0x2745937f)
-const five = new Word(0, 5)
-const add1 = new Word(0, 0x52dce729)
-const add2 = new Word(0, 0x38495ab5)
-const mix1 = new Word(0xff51afd7, 0xed558ccd)
-const mix2 = new Word(0xc4ceb9fe, 0x1a85ec53)
+/** Whether the lower halves carry. */
+const carry = (aLow: number, bLow: number) => ((aLow >>> 0) + (bLow >>> 0) > 0xffffffff ? 1 : 0)
 
 export function murmur128(text: string): string {
-  const bytes = utf8(text)
-  const length = bytes.length
-  const h1 = new Word(0, 0)
-  const h2 = new Word(0, 0)
-  // Bytes past the end read as 0: `undefined << n` is 0.
-  const half = (at: number) => (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24)
-  const word = (at: number) => new Word(half(at + 4), half(at))
-  const first = (at: number) => word(at).multiply(c1).rotateLeft(31).multiply(c2)
-  const second = (at: number) => word(at).multiply(c2).swap().rotateLeft(1).multiply(c1)
-  let at = 0
-  for (; at + 16 <= length; at += 16) {
-    h1.xor(first(at)).rotateLeft(27).add(h2).multiply(five).add(add1)
-    h2.xor(second(at + 8)).rotateLeft(31).add(h1).multiply(five).add(add2)
+  const { bytes, length } = utf8(text)
+  let aHigh = 0
+  let aLow = 0
+  let bHigh = 0
+  let bLow = 0
+  let high = 0
+  let low = 0
+  let sum = 0
+  // The last block is what is left, and zeros; a word of zeros changes nothing.
+  for (let at = 0; at <= length; at += 16) {
+    const whole = at + 16 <= length
+
+    low = multiply(half(bytes, at + 4), half(bytes, at), 0x87c37b91, 0x114253d5)
+    high = upper
+    low = multiply((high << 31) | (low >>> 1), (low << 31) | (high >>> 1), 0x4cf5ad43, 0x2745937f)
+    aHigh ^= upper
+    aLow ^= low
+    if (whole) {
+      high = (aHigh << 27) | (aLow >>> 5)
+      low = (aLow << 27) | (aHigh >>> 5)
+      sum = (low + bLow) | 0
+      low = multiply((high + bHigh + carry(low, bLow)) | 0, sum, 0, 5)
+      aHigh = (upper + carry(low, 0x52dce729)) | 0
+      aLow = (low + 0x52dce729) | 0
+    }
+
+    low = multiply(half(bytes, at + 12), half(bytes, at + 8), 0x4cf5ad43, 0x2745937f)
+    high = upper
+    // By 33: the halves change places.
+    low = multiply((low << 1) | (high >>> 31), (high << 1) | (low >>> 31), 0x87c37b91, 0x114253d5)
+    bHigh ^= upper
+    bLow ^= low
+    if (whole) {
+      high = (bHigh << 31) | (bLow >>> 1)
+      low = (bLow << 31) | (bHigh >>> 1)
+      sum = (low + aLow) | 0
+      low = multiply((high + aHigh + carry(low, aLow)) | 0, sum, 0, 5)
+      bHigh = (upper + carry(low, 0x38495ab5)) | 0
+      bLow = (low + 0x38495ab5) | 0
+    }
   }
-  // A tail that is not there is a word of zeros, which changes nothing.
-  h2.xor(second(at + 8))
-  h1.xor(first(at))
-  const size = new Word(0, length)
-  h1.xor(size)
-  h2.xor(size)
-  h1.add(h2)
-  h2.add(h1)
-  finish(h1)
-  finish(h2)
-  h1.add(h2)
-  h2.add(h1)
-  return h1.hex() + h2.hex()
+  aLow ^= length
+  bLow ^= length
+  // Each is added to the other, then mixed, then added again.
+  for (let round = 0; round < 2; round++) {
+    aHigh = (aHigh + bHigh + carry(aLow, bLow)) | 0
+    aLow = (aLow + bLow) | 0
+    bHigh = (bHigh + aHigh + carry(bLow, aLow)) | 0
+    bLow = (bLow + aLow) | 0
+    if (round > 0) break
+    aLow = mixed(aHigh, aLow)
+    aHigh = upper
+    bLow = mixed(bHigh, bLow)
+    bHigh = upper
+  }
+  return littleEndianHex(aLow) + littleEndianHex(aHigh) + littleEndianHex(bLow) + littleEndianHex(bHigh)
 }
 
-const finish = (h: Word) => h.fold().multiply(mix1).fold().multiply(mix2).fold()
+/** The upper half is in `upper`. */
+function mixed(high: number, low: number): number {
+  low = multiply(high, low ^ (high >>> 1), 0xff51afd7, 0xed558ccd)
+  low = multiply(upper, low ^ (upper >>> 1), 0xc4ceb9fe, 0x1a85ec53)
+  return low ^ (upper >>> 1)
+}
+
+function half(bytes: Uint8Array, at: number): number {
+  return (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24)
+}
 
 function littleEndianHex(half: number): string {
   let text = ''
@@ -110,14 +101,30 @@ function littleEndianHex(half: number): string {
   return text
 }
 
-function utf8(text: string): number[] {
-  const bytes: number[] = []
-  for (const char of text) {
-    const code = char.codePointAt(0) as number
-    if (code < 0x80) bytes.push(code)
-    else if (code < 0x800) bytes.push(0xc0 | (code >> 6), 0x80 | (code & 63))
-    else if (code < 0x10000) bytes.push(0xe0 | (code >> 12), 0x80 | ((code >> 6) & 63), 0x80 | (code & 63))
-    else bytes.push(0xf0 | (code >> 18), 0x80 | ((code >> 12) & 63), 0x80 | ((code >> 6) & 63), 0x80 | (code & 63))
+/** Behind the bytes there is room for a block of zeros. */
+function utf8(text: string): { readonly bytes: Uint8Array; readonly length: number } {
+  const bytes = new Uint8Array(text.length * 3 + 16)
+  let length = 0
+  for (let i = 0; i < text.length; i++) {
+    const code = text.codePointAt(i) as number
+    if (code < 0x80) {
+      bytes[length++] = code
+      continue
+    }
+    if (code < 0x800) {
+      bytes[length++] = 0xc0 | (code >> 6)
+    } else {
+      if (code < 0x10000) {
+        bytes[length++] = 0xe0 | (code >> 12)
+      } else {
+        // Two units of the text.
+        i++
+        bytes[length++] = 0xf0 | (code >> 18)
+        bytes[length++] = 0x80 | ((code >> 12) & 63)
+      }
+      bytes[length++] = 0x80 | ((code >> 6) & 63)
+    }
+    bytes[length++] = 0x80 | (code & 63)
   }
-  return bytes
+  return { bytes, length }
 }

@@ -3,13 +3,11 @@
  * savepoints, logs), and a directory with a short name, mode 0700, for the sockets, because the path of a Unix socket
  * may have 103 bytes at most. One run at a time owns a project: `lock` names it.
  */
-import {
-  chmodSync, closeSync, existsSync, linkSync, lstatSync, mkdirSync, openSync, readFileSync, readSync, readdirSync, renameSync, rmSync, rmdirSync, writeFileSync,
-} from 'node:fs'
-import { randomBytes } from 'node:crypto'
+import { chmodSync, existsSync, linkSync, lstatSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, rmdirSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { asClusterId, type ClusterId } from '../core/ids.ts'
 import { FlinkError } from '../core/errors.ts'
+import { randomBytes } from '../rpc/random-bytes.ts'
 import { isAlive, type ProcessIdentity } from './process-identity.ts'
 
 /** What is in `<project>/.flink-ts/`. Absolute paths. */
@@ -43,23 +41,7 @@ export interface ClusterFile {
 export const maxSocketPathBytes = 103
 
 export function newClusterId(): ClusterId {
-  return asClusterId(kernelRandomBytes(16).toString('hex'))
-}
-
-/** Where it can be had without Node's cryptography: loading that takes 5 ms, and the first process of a cluster waits for its id. */
-function kernelRandomBytes(length: number): Buffer {
-  try {
-    const source = openSync('/dev/urandom', 'r')
-    try {
-      const bytes = Buffer.alloc(length)
-      if (readSync(source, bytes) === length) return bytes
-    } finally {
-      closeSync(source)
-    }
-  } catch {
-    // Not there: Node has other ways.
-  }
-  return randomBytes(length)
+  return asClusterId(randomBytes(16).toString('hex'))
 }
 
 export function projectDirectories(projectDirectory: string): ProjectDirectories {

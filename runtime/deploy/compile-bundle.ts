@@ -2,7 +2,6 @@
  * From a job's bundle to its graph, and everything that can be wrong with the bundle in words. User code runs in here, so it
  * is called in threads that may be ended: that of the JobManager's enumerators for `run`, one of the command line for `explain`.
  */
-import { setSourceMapsSupport } from 'node:module'
 import { pathToFileURL } from 'node:url'
 import { evaluateJob, isJob } from '../api/job.ts'
 import { errorPosition } from '../api/position.ts'
@@ -11,6 +10,7 @@ import type { JobGraph } from '../graph/job-graph.ts'
 import type { JobDefinition } from '../graph/transformation.ts'
 import { translate } from '../graph/translate.ts'
 import type { CompileAnswer, CompileRequest } from './process-events.ts'
+import { showSources } from './source-maps.ts'
 
 /** What was evaluated, for a thread that goes on with it. */
 export interface CompiledJob {
@@ -23,8 +23,7 @@ export interface Refused {
 }
 
 export async function compileBundle({ bundlePath, jobFile, config }: CompileRequest): Promise<Refused | { readonly answer: CompileAnswer; readonly job: CompiledJob }> {
-  // From here on stacks name the user's files. Our own files have no maps to load before that.
-  setSourceMapsSupport(true, { nodeModules: false, generatedCode: false })
+  showSources()
   let exported: unknown
   try {
     exported = ((await import(pathToFileURL(bundlePath).href)) as { default?: unknown }).default
@@ -39,7 +38,8 @@ export async function compileBundle({ bundlePath, jobFile, config }: CompileRequ
   }
   try {
     const definition = evaluateJob(exported, config.args)
-    const graph = translate(definition, config)
+    // Plain data, as it goes on to everybody else.
+    const graph = JSON.parse(JSON.stringify(translate(definition, config))) as JobGraph
     return { answer: { kind: 'compiled', graph }, job: { definition, graph } }
   } catch (error) {
     return refused(errorToData(error, 'JOB_BUILD_FAILED'))

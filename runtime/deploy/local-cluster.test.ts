@@ -15,6 +15,7 @@ import { findCluster, startLocalCluster, type LocalCluster, type LocalClusterOpt
 import { identityOf, isAlive } from './process-identity.ts'
 import { RestClient } from './rest-client.ts'
 import { loadJobDefinition } from './user-code.ts'
+import { watchEvents } from './watch-events.ts'
 
 const api = new URL('../index.ts', import.meta.url).href
 const datagen = new URL('../connectors/datagen.ts', import.meta.url).href
@@ -355,6 +356,43 @@ export default job('test', env => { env.fromData([1]).print() })
     const answer = await start().compile(request(`console.log('hello')`), text => printed.push(text), forever)
     expect(answer).toMatchObject({ kind: 'compiled', graph: { name: 'test' } })
     expect(printed.join('')).toBe('hello\n')
+  })
+
+  test('and run as it was built; whoever has its token may watch', async () => {
+    const running = start()
+    const built = request('')
+    await running.compile(built, () => {}, forever)
+    await running.ready
+    expect(await running.submitBuilt({ bundlePath: join(project, 'another.mjs'), projectDirectory: project })).toBeUndefined()
+    const jobId = await running.submitBuilt({ bundlePath: built.bundlePath, projectDirectory: project })
+    const seen: RuntimeEvent[] = []
+    for await (const event of running.events(0, forever)) {
+      seen.push(event)
+      if (over(event)) break
+    }
+    expect(seen.map(({ sequence }) => sequence)).toEqual(seen.map((_, index) => index))
+    expect(seen.at(-1)).toMatchObject({ jobId, status: 'FINISHED' })
+    expect(seen.some(printed('1'))).toBe(true)
+    for await (const event of running.events(seen.length - 1, forever)) {
+      expect(event).toEqual(seen.at(-1))
+      break
+    }
+    const strangers = watchEvents(running.restSocket.replace(/rest$/, 'jm'), '0'.repeat(64), 0, forever)
+    await expect(strangers[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'NO_CLUSTER' })
+  })
+
+  test('what is wrong with it is told; a JobManager that ends over it does not answer', async () => {
+    const running = start()
+    const built = request('')
+    await running.compile(built, () => {}, forever)
+    await running.ready
+    const wrong = { bundlePath: built.bundlePath, projectDirectory: project, jobId: 'mine' }
+    await expect(running.submitBuilt(wrong)).rejects.toMatchObject({ code: 'INVALID_OPTION', message: '"mine" is not a job id: 32 lower-case hex digits' })
+    const watching = running.events(0, forever)[Symbol.asyncIterator]()
+    await watching.next()
+    process.kill(running.processes().get('jobmanager')!, 'SIGKILL')
+    await expect(running.submitBuilt({ ...wrong, jobId: '0'.repeat(32) })).rejects.toMatchObject({ code: 'NO_CLUSTER' })
+    await expect((async () => { for (;;) await watching.next() })()).rejects.toMatchObject({ code: 'NO_CLUSTER' })
   })
 
   test('one that is lost over it is asked again', async () => {

@@ -9,18 +9,20 @@
 import { readdirSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { FlinkError, errorFromData } from '../core/errors.ts'
+import type { RuntimeEvent } from '../metrics/event.ts'
 import { newToken } from '../rpc/token.ts'
 import { childEnvironment } from './child-environment.ts'
 import {
   createProjectDirectories, createSocketDirectory, lockProject, newClusterId, projectDirectories, readClusterFile, refuseBusyProject,
   removeClusterFiles, removeSocketDirectory, socketDirectoryAt, writeClusterFile, type ProjectDirectories, type ProjectLock,
 } from './cluster-directory.ts'
-import type { CompileAnswer, CompileRequest, JobManagerBootstrap, ProcessEvent, RootLine, StandbyProcess, TaskManagersSpec } from './process-events.ts'
+import type { CompileAnswer, CompileRequest, JobManagerBootstrap, ProcessEvent, RootLine, StandbyProcess, SubmitAnswer, SubmitBuiltRequest, TaskManagersSpec } from './process-events.ts'
 import { checkOpenFiles } from './open-files.ts'
 import { identityOf, isAlive, ownIdentity } from './process-identity.ts'
 import { clusterIdAhead } from './spawn-process.ts'
 import { standbyAfter } from './standby.ts'
 import { Supervisor, type ProcessSpec } from './supervisor.ts'
+import { watchEvents } from './watch-events.ts'
 import { jobManagerName, removeStateOf, standbyAfterMs, startTaskManagers, stopAll } from './task-managers.ts'
 
 export { jobManagerName }
@@ -61,6 +63,15 @@ export interface LocalCluster {
    * @throws {FlinkError} PROCESS_LOST or OUT_OF_MEMORY when the JobManager ends over it; the reason of `signal` when aborted
    */
   compile(request: CompileRequest, output: (text: string) => void, signal: AbortSignal): Promise<CompileAnswer>
+  /**
+   * Runs the job that was built last, without its graph going to and fro. The cluster is ready. One at a time.
+   *
+   * @returns the id of the job; undefined when this JobManager has not built it: one that came after it, say
+   * @throws {FlinkError} what it is refused for; NO_CLUSTER when the JobManager ends over it, or does not answer
+   */
+  submitBuilt(request: SubmitBuiltRequest): Promise<string | undefined>
+  /** From number `from` on; @throws {FlinkError} NO_CLUSTER when the JobManager is gone */
+  events(from: number, signal: AbortSignal): AsyncIterable<RuntimeEvent>
   /** Returns a function that ends it. */
   onProcessEvent(listener: (event: ProcessEvent) => void): () => void
   /** Ends the cluster in good order, by force after `graceMs`; resolves when nothing of it is left. Detached: only lets go of it. */
@@ -70,6 +81,9 @@ export interface LocalCluster {
   /** Process id by name (`jobmanager`, `tm-1` ...), for tests and for people. */
   processes(): ReadonlyMap<string, number>
 }
+
+/** How long the JobManager may take to accept a job. */
+const answerTimeoutMs = 30_000
 
 /** A job that is being built, and how often the JobManager was lost over it. */
 interface Compiling {
@@ -119,6 +133,7 @@ export function startLocalCluster(options: LocalClusterOptions): LocalCluster {
   ready.promise.catch(() => {})
   let epoch = 0
   let compiling: Compiling | undefined
+  let submitting: PromiseWithResolvers<SubmitAnswer> | undefined
 
   let standby: StandbyProcess | undefined
 
@@ -130,6 +145,7 @@ export function startLocalCluster(options: LocalClusterOptions): LocalCluster {
     event(event) {
       if (event.kind === 'gaveUp' && event.process === jobManagerName) ready.reject(errorFromData(event.error))
       if (event.kind === 'ended' && detached) ready.reject(errorFromData(event.error))
+      if (event.process === jobManagerName && event.kind === 'ended') submitting?.reject(new FlinkError('NO_CLUSTER', `the cluster does not answer: ${event.error.message}`))
       if (event.process === jobManagerName && compiling !== undefined) {
         // Once it may have been chance; a module that ends its JobManager again would do so for ever.
         if (event.kind === 'ended' && (detached || compiling.lost++ > 0)) compiling.reject(errorFromData(event.error))
@@ -150,6 +166,7 @@ export function startLocalCluster(options: LocalClusterOptions): LocalCluster {
       if (line.kind === 'ready') ready.resolve()
       if (line.kind === 'compileOutput') compiling?.output(line.text)
       if (line.kind === 'compiled') compiling?.resolve(line.answer)
+      if (line.kind === 'submitted') submitting?.resolve(line.answer)
       if (line.kind === 'ready' || line.kind === 'shutdown') tell({ kind: line.kind, process })
       if (line.kind === 'shutdown') void stop(options.cancelGraceMs ?? 2_000)
     },
@@ -226,6 +243,20 @@ export function startLocalCluster(options: LocalClusterOptions): LocalCluster {
         signal.removeEventListener('abort', aborted)
       })
     },
+    async submitBuilt(request) {
+      const answer = (submitting = Promise.withResolvers<SubmitAnswer>())
+      supervisor.tell(jobManagerName, { kind: 'submit', request } satisfies RootLine)
+      const silence = setTimeout(() => answer.reject(new FlinkError('NO_CLUSTER', `the cluster does not answer: no answer within ${answerTimeoutMs / 1000} s`)), answerTimeoutMs)
+      try {
+        const submitted = await answer.promise
+        if (submitted.kind === 'refused') throw errorFromData(submitted.error)
+        return submitted.kind === 'accepted' ? submitted.jobId : undefined
+      } finally {
+        submitting = undefined
+        clearTimeout(silence)
+      }
+    },
+    events: (from, signal) => watchEvents(sockets.control, token, from, signal),
     stop,
     kill() {
       supervisor.signal('SIGKILL')

@@ -6,6 +6,7 @@
 import type { ErrorData } from '../core/errors.ts'
 import type { JobConfig } from '../graph/config.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
+import type { RestSubmitRequest } from '../protocol/rest.ts'
 
 /** First line on the life line of a TaskManager. */
 export interface TaskManagerBootstrap {
@@ -68,6 +69,14 @@ export type CompileAnswer =
   /** A package that the job imports is not installed. */
   | { readonly kind: 'packageMissing'; readonly specifier: string }
 
+/** The job that was built last is to be run; its graph stays where it is. */
+export type SubmitBuiltRequest = Omit<RestSubmitRequest, 'jobGraph'>
+export type SubmitAnswer =
+  | { readonly kind: 'accepted'; readonly jobId: string }
+  | { readonly kind: 'refused'; readonly error: ErrorData }
+  /** By this JobManager it was not. */
+  | { readonly kind: 'notBuilt' }
+
 /** Child to parent, on descriptor 3. */
 export type ChildLine =
   | { readonly kind: 'ready' }
@@ -76,6 +85,7 @@ export type ChildLine =
   /** What the module of the job prints while it is loaded. */
   | { readonly kind: 'compileOutput'; readonly text: string }
   | { readonly kind: 'compiled'; readonly answer: CompileAnswer }
+  | { readonly kind: 'submitted'; readonly answer: SubmitAnswer }
   /** Last words: why it is about to end itself. */
   | { readonly kind: 'dying'; readonly error: ErrorData }
 
@@ -85,6 +95,8 @@ export type RootLine =
   | { readonly kind: 'go' }
   /** Answered by `compiled`. One at a time; it may come before the JobManager listens. */
   | { readonly kind: 'compile'; readonly request: CompileRequest }
+  /** Answered by `submitted`. One at a time, and only when the JobManager listens. */
+  | { readonly kind: 'submit'; readonly request: SubmitBuiltRequest }
   /** Why a TaskManager is gone, which its socket does not say. */
   | { readonly kind: 'processEnded'; readonly process: string; readonly pid: number; readonly error: ErrorData }
   /** Who stands by from now on, for people who ask the JobManager. */

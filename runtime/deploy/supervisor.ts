@@ -9,6 +9,7 @@ import type { ChildProcess } from 'node:child_process'
 import { closeSync, openSync, readSync, fstatSync } from 'node:fs'
 import type { Writable } from 'node:stream'
 import type { ErrorData } from '../core/errors.ts'
+import { monotonicMs } from '../rpc/monotonic.ts'
 import type { ChildLine, ProcessEvent, TakeOverLine } from './process-events.ts'
 import { spawnProcess, type SpawnRequest } from './spawn-process.ts'
 
@@ -127,7 +128,7 @@ export class Supervisor {
 
   #start(spec: ProcessSpec, quickDeaths: number): void {
     const { process: process_, logStart } = spawnProcess(spec)
-    const child: Child = { spec, process: process_, startedAt: performance.now(), logStart, dying: undefined, quickDeaths, over: false }
+    const child: Child = { spec, process: process_, startedAt: monotonicMs(), logStart, dying: undefined, quickDeaths, over: false }
     this.#children.set(spec.name, child)
     // A child that dies while we write to it.
     process_.stdin?.on('error', () => {})
@@ -166,7 +167,7 @@ export class Supervisor {
   }
 
   #again(child: Child, error: ErrorData): void {
-    const quick = performance.now() - child.startedAt < healthyAfterMs
+    const quick = monotonicMs() - child.startedAt < healthyAfterMs
     const quickDeaths = quick ? child.quickDeaths + 1 : 0
     if (quickDeaths > maxQuickDeaths) {
       this.#events.event({ kind: 'gaveUp', process: child.spec.name, error })

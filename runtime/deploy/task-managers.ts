@@ -1,6 +1,7 @@
 /** The TaskManagers of a cluster as processes, for whoever is the root: the CLI, or the JobManager of a detached cluster. */
 import { rm, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { monotonicMs } from '../rpc/monotonic.ts'
 import { projectDirectories } from './cluster-directory.ts'
 import type { TaskManagerBootstrap, TaskManagersSpec } from './process-events.ts'
 import { Standby, type StandbyEvent } from './standby.ts'
@@ -31,7 +32,7 @@ export const standbyAfterMs = warmAfterMs
 export function startTaskManagers(supervisor: Supervisor, context: TaskManagersContext): void {
   const { clusterId, token, socketDirectory, projectDirectory, environment, taskManagers } = context
   const { logs } = projectDirectories(projectDirectory)
-  const standby = new Standby(taskManagers.standbyAfterMs, performance.now())
+  const standby = new Standby(taskManagers.standbyAfterMs, monotonicMs())
   let number = 0
   let timer: NodeJS.Timeout | undefined
 
@@ -60,7 +61,7 @@ export function startTaskManagers(supervisor: Supervisor, context: TaskManagersC
   /** Returns what is to be started in the place of a process that died. */
   function decide(event: StandbyEvent): ProcessSpec | undefined {
     let replacement: ProcessSpec | undefined
-    for (const command of standby.handle(event, performance.now())) {
+    for (const command of standby.handle(event, monotonicMs())) {
       if (command.kind === 'takeOver') supervisor.takeOver(command.name)
       else if (command.kind === 'replace') replacement = spec()
       else {
@@ -72,7 +73,7 @@ export function startTaskManagers(supervisor: Supervisor, context: TaskManagersC
     clearTimeout(timer)
     const at = standby.nextWakeAt()
     // Only a cluster that is at work keeps this process alive.
-    if (at !== Infinity) timer = setTimeout(() => supervisor.active && decide({ kind: 'tick' }), Math.max(0, at - performance.now())).unref()
+    if (at !== Infinity) timer = setTimeout(() => supervisor.active && decide({ kind: 'tick' }), Math.max(0, at - monotonicMs())).unref()
     return replacement
   }
 

@@ -48,7 +48,7 @@ export interface JobOperator {
   readonly source: boolean
   /** Has a committer: its output becomes visible with a checkpoint. */
   readonly commits: boolean
-  readonly at?: SourcePosition
+  readonly at?: SourcePosition | undefined
 }
 export type WindowPhase = 'local' | 'global'
 export interface ChainInput {

@@ -113,7 +113,10 @@ function jobOperator(node: StreamNode, input: ChainInput | undefined): JobOperat
     states: local ? [] : statesOf(operator),
     source: operator.kind === 'source',
     commits: operator.kind === 'sink' && operator.sink.createCommitter !== undefined,
-    ...(operator.at === undefined ? {} : { at: operator.at }),
+    // Read when it is needed: to find it out is not for nothing.
+    get at() {
+      return operator.at
+    },
   }
 }
 

@@ -199,7 +199,7 @@ export class JobManager {
       jobId,
       graph: request.jobGraph,
       bundlePath: request.bundlePath,
-      bundleSha256: undefined,
+      bundleHash: undefined,
       projectDirectory: request.projectDirectory,
       savepointPath: request.savepointPath,
       allowNonRestoredState: request.allowNonRestoredState ?? false,

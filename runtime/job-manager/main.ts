@@ -2,29 +2,35 @@
  * The process of the JobManager: wires `JobManager` to real sockets, timers, the disk and the REST server. In a detached
  * cluster it is the root as well: it starts the TaskManagers, watches them, and removes what the cluster leaves.
  */
-import { rmSync, chmodSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { decodeValue, encodeValue } from '../codec/value-codec.ts'
-import type { ErrorData } from '../core/errors.ts'
+import { AssertionFailure } from '../core/assert.ts'
+import { errorToData, type ErrorData } from '../core/errors.ts'
 import { keepCompiledCode, startIsOver } from '../deploy/cached-script.ts'
 import { childEnvironment } from '../deploy/child-environment.ts'
 import { dieNow, openLifeLine, tellParent } from '../deploy/child-process.ts'
 import { removeLeavings, socketDirectoryAt } from '../deploy/cluster-directory.ts'
 import { nodeFiles } from '../deploy/node-files.ts'
-import type { CompileRequest, JobManagerBootstrap, RootLine, StandbyProcess } from '../deploy/process-events.ts'
+import type { CompileRequest, JobManagerBootstrap, RootLine, StandbyProcess, SubmitBuiltRequest } from '../deploy/process-events.ts'
 import { identityOf, signal, type ProcessIdentity } from '../deploy/process-identity.ts'
 import { standbyAfter } from '../deploy/standby.ts'
 import { removeStateOf, startTaskManagers, stopAll } from '../deploy/task-managers.ts'
 import { Supervisor } from '../deploy/supervisor.ts'
+import type { JobGraph } from '../graph/job-graph.ts'
 import { terminalJobStatuses } from '../metrics/event.ts'
 import { EventJournal } from '../metrics/journal.ts'
+import { toDeploymentText } from '../protocol/deployment-text.ts'
 import type { FromTaskManager } from '../protocol/job-master.ts'
+import type { SlotDeployment } from '../protocol/slot.ts'
 import type { ToTaskManager } from '../protocol/task-executor.ts'
+import type { Watch, WatchedEvents } from '../protocol/watch.ts'
 import { listenForConnections, type Connection } from '../rpc/connection.ts'
-import { listenAt } from '../rpc/listen.ts'
 import { monotonicMs } from '../rpc/monotonic.ts'
 import { SnapshotDirectory } from './checkpoint/snapshot-directory.ts'
 import { WorkerCoordinatorHost } from './coordinators/worker-coordinator-host.ts'
 import { JobManager, jobManagerDefaults } from './job-manager.ts'
+import { feedEvents } from './event-feed.ts'
+import { listenForRest } from './rest/rest-listener.ts'
 import { createRestServer } from './rest/rest-server.ts'
 
 /** How long the socket of a dead process may be ahead of whoever started it, who knows why it died. */
@@ -34,6 +40,7 @@ const zombieGraceMs = 200
 /** A detached cluster ends itself: so long can the result of its last job be asked for, and so long does it wait for its first job. */
 const lingerMs = 10_000
 const firstJobMs = 60_000
+const eventPieceBytes = 1024 * 1024
 
 const journal = new EventJournal()
 // Its thread takes longer to start than we do, and the first thing that is asked of us is to build a job there.
@@ -55,20 +62,35 @@ const earlyDeaths: Extract<RootLine, { kind: 'processEnded' }>[] = []
 let onDeath = (line: Extract<RootLine, { kind: 'processEnded' }>): void => void earlyDeaths.push(line)
 let standby: StandbyProcess | undefined
 let onStandby = (process: StandbyProcess | undefined): void => void (standby = process)
+let built: { readonly bundlePath: string; readonly graph: JobGraph } | undefined
 const go = Promise.withResolvers<void>()
 lifeLine.onLine(each => {
   const line = each as RootLine
   if (line.kind === 'go') go.resolve()
   else if (line.kind === 'processEnded') onDeath(line)
   else if (line.kind === 'standby') onStandby(line.process)
+  else if (line.kind === 'submit') submitBuilt(line.request)
   else void compile(line.request)
 })
 if (bootstrap.waitsForGo) await go.promise
 going = true
 
 async function compile(request: CompileRequest): Promise<void> {
+  built = undefined
   const answer = await coordinatorHost.compile(request, text => tellParent({ kind: 'compileOutput', text }))
+  if (answer.kind === 'compiled') built = { bundlePath: request.bundlePath, graph: answer.graph }
   tellParent({ kind: 'compiled', answer })
+}
+
+function submitBuilt(request: SubmitBuiltRequest): void {
+  if (built?.bundlePath !== request.bundlePath) return tellParent({ kind: 'submitted', answer: { kind: 'notBuilt' } })
+  try {
+    const jobId = manager.submit({ ...request, jobGraph: built.graph })
+    tellParent({ kind: 'submitted', answer: { kind: 'accepted', jobId } })
+  } catch (error) {
+    if (error instanceof AssertionFailure) throw error
+    tellParent({ kind: 'submitted', answer: { kind: 'refused', error: errorToData(error, 'JOB_FAILED') } })
+  }
 }
 
 let stopping = false
@@ -76,7 +98,7 @@ let stopping = false
 // --- the connections of TaskManagers ---
 
 interface Peer {
-  readonly connection: Connection<ToTaskManager, FromTaskManager>
+  readonly connection: Connection<ToTaskManager | WatchedEvents, FromTaskManager | Watch>
   process: ProcessIdentity | undefined
 }
 const peers = new Map<number, Peer>()
@@ -85,9 +107,17 @@ let nextConnection = 0
 function send(id: number, message: ToTaskManager): void {
   const peer = peers.get(id)
   if (peer === undefined) return
-  // Splits are whatever the connector's author made of them; control messages carry plain data only.
-  peer.connection.send(message.kind === 'addSplit' ? { ...message, split: encodeValue(message.split, 'split') } : message)
+  peer.connection.send(onTheWire(message))
   if (message.kind === 'shutdown') killLater(peer.process)
+}
+
+/** What the TaskManager passes on to a slot as it is (`slot-worker.ts`). */
+function onTheWire(message: ToTaskManager): ToTaskManager {
+  // Splits are whatever the connector's author made of them; control messages carry plain data only.
+  if (message.kind === 'addSplit') return { ...message, split: encodeValue(message.split, 'split') }
+  // The type is that of both ends; what is between them looks at neither.
+  if (message.kind === 'deploy') return { ...message, deployment: toDeploymentText(message.deployment) as unknown as SlotDeployment }
+  return message
 }
 
 function receive(id: number, message: FromTaskManager): void {
@@ -130,29 +160,36 @@ onStandby = process => manager.onStandby(process)
 // The sockets of a JobManager that was killed are still there, and nobody listens on them: there is one at a time.
 for (const path of [sockets.rest, sockets.control]) rmSync(path, { force: true })
 // Connections of a TaskManager and of the CLI may come at any time from here on; they were waiting for it.
-const rest = createRestServer(manager, { token, onBug: fatal })
-const restListening = new Promise<void>((resolve, reject) => {
-  rest.once('error', reject)
-  listenAt(rest, sockets.rest, () => {
-    chmodSync(sockets.rest, 0o600)
-    resolve()
-  })
-})
-const [control] = await Promise.all([
-  listenForConnections<ToTaskManager, FromTaskManager>(sockets.control, token, open => {
+const [control, rest] = await Promise.all([
+  listenForConnections<ToTaskManager | WatchedEvents, FromTaskManager | Watch>(sockets.control, token, open => {
     const id = nextConnection++
+    let stopFeeding: (() => void) | undefined
     const connection = open({
-      message: message => receive(id, message),
-      end: () => {
+      message(message) {
+        if (message.kind !== 'watch') return receive(id, message)
+        stopFeeding?.()
+        stopFeeding = feedEvents(journal, message.from, (lines, taken) => sendEvents(connection, lines, taken))
+      },
+      end() {
         peers.delete(id)
+        if (stopFeeding !== undefined) return stopFeeding()
         // If the process is dead we are told why in a moment, and that closes it too: the cause decides on the restart.
         setTimeout(() => manager.onClosed(id), explanationMs)
       },
     })
     peers.set(id, { connection, process: undefined })
   }),
-  restListening,
+  listenForRest(sockets.rest, () => createRestServer(manager, { token, onBug: fatal })),
 ])
+
+/** Ends with the last piece. A piece is far below what a message may be. */
+function sendEvents(connection: Connection<WatchedEvents, unknown>, lines: string, taken: () => void): void {
+  const bytes = Buffer.from(lines)
+  for (let at = 0; at < bytes.length; at += eventPieceBytes) {
+    const end = at + eventPieceBytes
+    connection.send({ kind: 'events', bytes: bytes.subarray(at, end) }, end < bytes.length ? undefined : taken)
+  }
+}
 
 // --- the processes ---
 
@@ -207,7 +244,6 @@ async function stop(): Promise<void> {
   stopping = true
   keepCompiledCode()
   rest.close()
-  rest.closeAllConnections()
   for (const { connection } of peers.values()) {
     connection.send({ kind: 'shutdown', reason: 'the cluster is being stopped' })
     connection.close()

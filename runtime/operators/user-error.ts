@@ -20,7 +20,15 @@ export interface Blame {
 
 /** `map "double"`, at the line where the operator was built. */
 export function blameOf(context: ChainContext, operator: JobOperator, transformation: OperatorTransformation, kind: string = transformation.kind): Blame {
-  return { kind, name: operator.name, at: transformation.at ?? operator.at, projectDirectory: context.projectDirectory }
+  return {
+    kind,
+    name: operator.name,
+    // Found out when there is an error.
+    get at() {
+      return transformation.at ?? operator.at
+    },
+    projectDirectory: context.projectDirectory,
+  }
 }
 
 export function userError(error: unknown, blame: Blame): unknown {

@@ -2,7 +2,7 @@
  * The secret of one cluster: 256 random bits, told to children through an inherited pipe, never in argv or environment.
  * Whoever cannot present it is refused before anything it sent is decoded.
  */
-import { randomBytes } from 'node:crypto'
+import { randomBytes } from './random-bytes.ts'
 
 /** 64 hex digits. */
 export function newToken(): string {

@@ -4,7 +4,6 @@
  */
 import type { BatchPool, StreamElement } from '../core/batch.ts'
 import { assert } from '../core/assert.ts'
-import type { SourcePosition } from '../core/errors.ts'
 import type { FrameBuffers } from '../core/frame-buffers.ts'
 import type { ExchangeConfig } from '../graph/config.ts'
 import type { ExecutionPlan, JobEdge, PlanEdge, PlanSubtask } from '../graph/job-graph.ts'
@@ -159,24 +158,33 @@ function createPartitioner(edge: JobEdge, channels: readonly OutputChannel[], co
       return broadcastPartitioner(channels, options.batches, copy)
     case 'hash': {
       assert(edge.keyOf !== undefined, 'a hash edge without its key')
-      const { key: keyOfRecords, name, at } = keyOf(options.transformation(edge.keyOf))
+      const transformation = options.transformation(edge.keyOf)
+      const { key: keyOfRecords, name } = keyOf(transformation)
       const key = edge.partials === true ? keyOfPartials(keyOfRecords) : keyOfRecords
       const maxParallelism = options.plan.graph.vertices[edge.target]?.maxParallelism
       assert(maxParallelism !== undefined, `no vertex ${edge.target}`)
-      return hashPartitioner(channels, options.batches, { key, maxParallelism, operator: name, at })
+      return hashPartitioner(channels, options.batches, {
+        key,
+        maxParallelism,
+        operator: name,
+        // Found out when there is an error.
+        get at() {
+          return transformation.at
+        },
+      })
     }
   }
 }
 
-function keyOf(transformation: Transformation): { readonly key: KeySelector; readonly name: string; readonly at: SourcePosition | undefined } {
+function keyOf(transformation: Transformation): { readonly key: KeySelector; readonly name: string } {
   switch (transformation.kind) {
     case 'reduce':
     case 'keyedProcess':
     case 'window':
-      return { key: transformation.key, name: transformation.name, at: transformation.at }
+      return { key: transformation.key, name: transformation.name }
     case 'partition':
       assert(transformation.partitioner.kind === 'hash', 'the key of a partition without key')
-      return { key: transformation.partitioner.key, name: 'keyBy', at: transformation.at }
+      return { key: transformation.partitioner.key, name: 'keyBy' }
     default:
       assert(false, `a ${transformation.kind} has no key`)
   }

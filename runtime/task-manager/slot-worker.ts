@@ -4,11 +4,11 @@
  *
  * User code runs here and nowhere else in the process. It may block, spin or exit: the main thread goes on.
  */
-import { setSourceMapsSupport } from 'node:module'
 import type { MessagePort } from 'node:worker_threads'
 import { encodeValue, decodeValue } from '../codec/value-codec.ts'
 import { errorToData, FlinkError, type ErrorCode, type ErrorData } from '../core/errors.ts'
 import { keepCompiledCode, keepRecordsYoung, startIsOver } from '../deploy/cached-script.ts'
+import { showSources } from '../deploy/source-maps.ts'
 import { endStdinWhenAsked } from '../deploy/thread-stdio.ts'
 import { loadJobDefinition } from '../deploy/user-code.ts'
 import { executionPlan, withMaxParallelism } from '../graph/plan.ts'
@@ -18,6 +18,7 @@ import { DataPlane } from '../network/data-plane.ts'
 import type { CreateChain } from '../operators/chain.ts'
 import { createChain } from '../operators/create-chain.ts'
 import { userFrame } from '../operators/user-error.ts'
+import { fromDeploymentText, type DeploymentText } from '../protocol/deployment-text.ts'
 import type { SlotDeployment, SlotMail, SlotReport } from '../protocol/slot.ts'
 import type { SlotHost } from '../slot/host.ts'
 import { monotonicMs } from '../rpc/monotonic.ts'
@@ -59,8 +60,9 @@ export function runSlotWorker(data: SlotWorkerData, port: MessagePort): void {
 
   port.on('message', (message: ToSlotWorker) => {
     if (message.kind === 'start') {
-      deployment = message.deployment
-      open(message.deployment).then(
+      // The JobManager has made text of its graph, which came through the TaskManager's main thread as it is.
+      deployment = fromDeploymentText(message.deployment as unknown as DeploymentText)
+      open(deployment).then(
         opened => {
           run = opened
           keepRecordsYoung()
@@ -105,8 +107,7 @@ class SlotRun {
   #state: 'running' | 'closing' | 'over' = 'running'
 
   static async open(data: SlotWorkerData, deployment: SlotDeployment, port: MessagePort, ended: (error: ErrorData | undefined) => void, create: CreateChain): Promise<SlotRun> {
-    // From here on stacks name the user's files. Our own files have no maps to load before that.
-    setSourceMapsSupport(true, { nodeModules: false, generatedCode: false })
+    showSources()
     const { graph: { config }, bundlePath } = deployment
     // A thread has modules of its own, so the address may be the same in all: Node keeps compiled code of each for ever.
     const definition = await loadJobDefinition(bundlePath, config.args)

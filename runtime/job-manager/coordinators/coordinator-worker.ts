@@ -54,5 +54,6 @@ async function begin(start: StartEnumerators): Promise<void> {
 
 async function evaluate({ bundlePath, graph: { config } }: StartEnumerators): Promise<EvaluatedJob> {
   const definition = compiled?.definition ?? (await loadJobDefinition(bundlePath, config.args))
-  return { definition, graph: translate(definition, config) }
+  const asCompiled = compiled !== undefined && JSON.stringify(compiled.graph.config) === JSON.stringify(config)
+  return { definition, graph: asCompiled ? compiled!.graph : translate(definition, config) }
 }

@@ -7,7 +7,7 @@ const root = '/project/.flink-ts/jobs'
 const jobId = '0123456789abcdef0123456789abcdef'
 
 const submission: Submission = {
-  jobId, graph: { name: 'g', hash: 'h', vertices: [], edges: [], config: defaultJobConfig }, bundlePath: '/project/job.mjs', bundleSha256: undefined, projectDirectory: '/project', savepointPath: undefined, allowNonRestoredState: false, submittedAt: 5,
+  jobId, graph: { name: 'g', hash: 'h', vertices: [], edges: [], config: defaultJobConfig }, bundlePath: '/project/job.mjs', bundleHash: undefined, projectDirectory: '/project', savepointPath: undefined, allowNonRestoredState: false, submittedAt: 5,
 }
 
 function withOneJob() {

@@ -7,9 +7,9 @@
  *
  * written so that a crash leaves the old file or the new one. A job that is over is removed.
  */
-import { createHash } from 'node:crypto'
 import { FlinkError, errorToData, type ErrorData } from '../../core/errors.ts'
 import { ensureDirectory, type FileSystem } from '../../core/files.ts'
+import { murmur128 } from '../../core/murmur.ts'
 import type { JobGraph } from '../../graph/job-graph.ts'
 import type { CompletedCheckpoint } from '../checkpoint/checkpoint-coordinator.ts'
 import { readAll, removeTree } from '../../state/snapshot/durable-file.ts'
@@ -20,7 +20,8 @@ export interface Submission {
   readonly graph: JobGraph
   /** Absolute; our own copy, so that the next build of the project does not change a running job. */
   readonly bundlePath: string
-  readonly bundleSha256: string | undefined
+  /** murmur128 of its text: the check that it is still the same need not load Node's cryptography. Undefined: there is no file. */
+  readonly bundleHash: string | undefined
   readonly projectDirectory: string
   readonly savepointPath: string | undefined
   readonly allowNonRestoredState: boolean
@@ -100,7 +101,7 @@ export class JobStore {
     this.#files.remove(`${directory}/submission.json`)
     this.#files.syncDirectory(directory)
     removeTree(this.#files, directory)
-    if (submission.bundleSha256 !== undefined) {
+    if (submission.bundleHash !== undefined) {
       removeTree(this.#files, submission.bundlePath)
       removeTree(this.#files, `${submission.bundlePath}.map`)
     }
@@ -148,24 +149,23 @@ export class JobStore {
    */
   #pin(submission: Submission): Submission {
     const { bundlePath, jobId } = submission
-    if (this.#files.stat(bundlePath)?.kind !== 'file') return { ...submission, bundleSha256: undefined }
+    if (this.#files.stat(bundlePath)?.kind !== 'file') return { ...submission, bundleHash: undefined }
     const directory = bundlePath.slice(0, bundlePath.lastIndexOf('/'))
     const home = this.#root.slice(0, this.#root.lastIndexOf('/') + 1)
     const pinned = bundlePath.startsWith(home) ? `${this.#directory(jobId)}/job-${jobId}.mjs` : `${directory}/job-${jobId}.mjs`
-    let text = new TextDecoder().decode(readAll(this.#files, bundlePath))
+    let text = readText(this.#files, bundlePath)
     const map = /^\/\/# sourceMappingURL=(?!data:)([^\s/\\]+)[ \t]*$/m.exec(text)
     if (map && this.#files.stat(`${directory}/${map[1]}`)?.kind === 'file') {
       writeDurable(this.#files, `${pinned}.map`, readAll(this.#files, `${directory}/${map[1]}`))
       text = text.replace(map[0], `//# sourceMappingURL=job-${jobId}.mjs.map`)
     }
-    const bytes = new TextEncoder().encode(text)
-    writeDurable(this.#files, pinned, bytes)
-    return { ...submission, bundlePath: pinned, bundleSha256: sha256(bytes) }
+    writeDurable(this.#files, pinned, new TextEncoder().encode(text))
+    return { ...submission, bundlePath: pinned, bundleHash: murmur128(text) }
   }
 
-  #checkBundle({ bundlePath, bundleSha256 }: Submission): void {
-    if (bundleSha256 === undefined) return
-    if (this.#files.stat(bundlePath) === undefined || sha256(readAll(this.#files, bundlePath)) !== bundleSha256) {
+  #checkBundle({ bundlePath, bundleHash }: Submission): void {
+    if (bundleHash === undefined) return
+    if (this.#files.stat(bundlePath) === undefined || murmur128(readText(this.#files, bundlePath)) !== bundleHash) {
       throw new FlinkError('BUNDLE_FAILED', `the bundle of the job, ${bundlePath}, was changed or removed`, { hint: 'Run the job again; its checkpoints are still there.' })
     }
   }
@@ -176,4 +176,4 @@ function checked(value: unknown, jobId: string): Record<string, unknown> {
   throw new FlinkError('STORAGE_FAILED', `job ${jobId} was stored by another version of flink-ts`)
 }
 
-const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
+const readText = (files: FileSystem, path: string) => new TextDecoder().decode(readAll(files, path))

@@ -1,14 +1,14 @@
 /**
  * The HTTP side of the REST API: sockets, limits, bodies, errors, and the stream of events. What is answered stands in
- * `routes.ts`. Everything a client can make us hold has a bound: 100 connections, 10 s for headers, a body limit per
- * route, and for a reader of events that is too slow nothing at all (it misses events and is told so).
+ * `routes.ts`. Everything a client can make us hold has a bound: 10 s for headers, a body limit per route, and for a reader of
+ * events that is too slow nothing at all (it misses events and is told so). How many connect, who listens for it decides.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { AssertionFailure } from '../../core/assert.ts'
 import { errorTable, errorToData, exitCodes, FlinkError, type ErrorData } from '../../core/errors.ts'
-import { eventToJson } from '../../protocol/event-json.ts'
 import type { RestErrors } from '../../protocol/rest.ts'
 import { sameToken } from '../../rpc/token.ts'
+import { feedEvents } from '../event-feed.ts'
 import type { JobManager } from '../job-manager.ts'
 import { routes } from './routes.ts'
 
@@ -19,21 +19,16 @@ export interface RestServerOptions {
   readonly onBug: (error: unknown) => void
 }
 
-const maxConnections = 100
-/** Bytes that may wait in the socket of a reader of events. */
-const maxEventBacklog = 1024 * 1024
-const eventsPerWrite = 100
-
-/** Not listening yet: `server.listen(path)`. */
+/** Not listening yet: `listenForRest`, or `server.listen(path)`. */
 export function createRestServer(manager: JobManager, options: RestServerOptions): Server {
-  const server = createServer({ headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 5_000, maxHeaderSize: 16 * 1024 }, (request, response) => {
+  // Loaded here, when there is somebody to answer.
+  const { createServer } = process.getBuiltinModule('node:http')
+  return createServer({ headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 5_000, maxHeaderSize: 16 * 1024 }, (request, response) => {
     handle(manager, options, request, response).catch((error: unknown) => {
       if (error instanceof AssertionFailure) options.onBug(error)
       fail(response, error)
     })
   })
-  server.maxConnections = maxConnections
-  return server
 }
 
 async function handle(manager: JobManager, options: RestServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -80,37 +75,15 @@ function parseBody(text: string): Record<string, unknown> {
   return value as Record<string, unknown>
 }
 
-/**
- * `from` is the number of the first event that is wanted. There is no queue per reader, only a place in the journal: when
- * its socket is full the reader falls behind, and when the journal has gone round it gets `missed`.
- */
+/** `from` is the number of the first event that is wanted. */
 function streamEvents(manager: JobManager, query: URLSearchParams, response: ServerResponse): void {
   const wanted = query.get('from') ?? '0'
   if (!/^[0-9]{1,15}$/.test(wanted)) return refuse(response, 400, 'from is not a number')
-  const { journal } = manager
-  // Numbers of an earlier JobManager: its events are gone, and ours began at 0.
-  let next = Number(wanted) > journal.nextSequence ? 0 : Number(wanted)
-  let scheduled = false
   response.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' })
   response.flushHeaders()
-  const flush = () => {
-    scheduled = false
-    while (next < journal.nextSequence && response.writableLength < maxEventBacklog && !response.destroyed) {
-      const events = journal.read(next, eventsPerWrite)
-      next = (events.at(-1)?.sequence ?? next) + 1
-      response.write(events.map(event => `${eventToJson(event)}\n`).join(''))
-    }
-  }
-  const schedule = () => {
-    if (scheduled) return
-    scheduled = true
-    setImmediate(flush)
-  }
-  const unsubscribe = journal.subscribe(schedule)
-  response.on('drain', flush)
-  response.on('close', unsubscribe)
-  response.on('error', unsubscribe)
-  flush()
+  const stop = feedEvents(manager.journal, Number(wanted), (lines, taken) => void response.write(lines, taken))
+  response.on('close', stop)
+  response.on('error', stop)
 }
 
 function send(response: ServerResponse, status: number, body: unknown): void {

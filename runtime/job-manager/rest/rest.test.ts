@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs'
-import { request, type Server } from 'node:http'
+import { request } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,11 +9,12 @@ import type { RuntimeEvent } from '../../metrics/event.ts'
 import { EventJournal } from '../../metrics/journal.ts'
 import { MemoryFiles } from '../../testing/memory-files.ts'
 import { project, TestCluster } from '../test-cluster.ts'
+import { listenForRest, type RestListener } from './rest-listener.ts'
 import { createRestServer } from './rest-server.ts'
 
 let directory: string
 let socket: string
-let server: Server
+let server: RestListener
 let cluster: TestCluster
 let client: RestClient
 
@@ -21,13 +22,11 @@ beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'rest-'))
   socket = join(directory, 'rest')
   cluster = new TestCluster(new MemoryFiles())
-  server = createRestServer(cluster.manager, { token: undefined, onBug: error => expect.fail(String(error)) })
-  await new Promise<void>(resolve => void server.listen(socket, resolve))
+  server = await listenForRest(socket, () => createRestServer(cluster.manager, { token: undefined, onBug: error => expect.fail(String(error)) }))
   client = new RestClient(socket)
 })
-afterEach(async () => {
-  server.closeAllConnections()
-  await new Promise(resolve => server.close(resolve))
+afterEach(() => {
+  server.close()
   rmSync(directory, { recursive: true })
 })
 
@@ -198,10 +197,8 @@ describe('what is refused', () => {
   })
 
   test('whoever has no token, where there is one', async () => {
-    server.closeAllConnections()
-    await new Promise(resolve => server.close(resolve))
-    server = createRestServer(cluster.manager, { token: 'secret', onBug: () => {} })
-    await new Promise<void>(resolve => void server.listen(socket, resolve))
+    server.close()
+    server = await listenForRest(socket, () => createRestServer(cluster.manager, { token: 'secret', onBug: () => {} }))
     await expect(client.jobs()).rejects.toThrow('a bearer token is needed')
     await expect(new RestClient(socket, 'guess').jobs()).rejects.toThrow('a bearer token is needed')
     expect(await new RestClient(socket, 'secret').jobs()).toEqual({ jobs: [] })
@@ -260,6 +257,24 @@ describe('events', () => {
     })
     stuck.destroy()
   })
+})
+
+test('its server is made for the first that connects, and ends with the connections it has', async () => {
+  let made = 0
+  server.close()
+  server = await listenForRest(socket, () => {
+    made++
+    return createRestServer(cluster.manager, { token: undefined, onBug: () => {} })
+  })
+  expect(made).toBe(0)
+  const waiting = client.events(0)[Symbol.asyncIterator]()
+  expect((await waiting.next()).value).toMatchObject({ kind: 'clusterStarted' })
+  expect(await client.jobs()).toEqual({ jobs: [] })
+  expect(made).toBe(1)
+  const lost = expect(waiting.next()).rejects.toMatchObject({ code: 'NO_CLUSTER' })
+  server.close()
+  await lost
+  await expect(client.jobs()).rejects.toMatchObject({ code: 'NO_CLUSTER' })
 })
 
 test('the journal is a ring that says what it lost', () => {

@@ -5,10 +5,11 @@
  */
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { Session } from 'node:inspector'
-import { findSourceMap, SourceMap } from 'node:module'
+import { SourceMap } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { SourcePosition } from '../../core/errors.ts'
+import { sourceMapOf } from '../../deploy/source-maps.ts'
 import type { ProfilingConfig } from '../../graph/config.ts'
 import { createObservedChain } from '../../operators/create-chain.ts'
 import type { CreateChain } from '../../operators/chain.ts'
@@ -144,7 +145,7 @@ interface InternalProperty {
   readonly value?: { readonly value?: { readonly scriptId: string; readonly lineNumber: number; readonly columnNumber: number } }
 }
 
-/** Looks through source maps: Node has that of the job, whose errors it translates; ours lie beside our files. */
+/** Looks through source maps: that of the job, as its errors do; ours lie beside our files. */
 function origins(): NamedCode['origin'] {
   const maps = new Map<string, SourceMap | undefined>()
   const positions = new Map<string, SourcePosition | undefined>()
@@ -152,7 +153,7 @@ function origins(): NamedCode['origin'] {
     if (!url.startsWith('file:')) return undefined
     const key = `${url}:${line}:${column}`
     if (!positions.has(key)) {
-      if (!maps.has(url)) maps.set(url, findSourceMap(url) ?? mapBeside(url))
+      if (!maps.has(url)) maps.set(url, sourceMapOf(url) ?? mapBeside(url))
       positions.set(key, originIn(maps.get(url), url, line, column))
     }
     return positions.get(key)

@@ -4,6 +4,7 @@ import { ByteReader, DecodeError } from './bytes.ts'
 import { bytesOf, capacityFor, itemCount, noBytes, noF64, noI32, ShapeLoops, textKind } from './columns.ts'
 import { DictionaryIn, maxEntries } from './dictionary.ts'
 import type { Unpacker } from './msgpack.ts'
+import type { PieceText } from './piece-text.ts'
 import type { ColumnData } from './record-loops.ts'
 import { hasPresence, type Column, type Shape } from './shape.ts'
 import { text as textCodec } from './text.ts'
@@ -27,9 +28,9 @@ export class ColumnSetIn {
     this.#loops = new ShapeLoops(shape, generate)
   }
 
-  /** Puts the records into `values`. @throws DecodeError */
-  read(input: Unpacker, records: number, values: unknown[]): void {
-    for (const column of this.#columns) column.read(input, records)
+  /** Puts the records into `values`. `piece`: what the bytes are a part of. @throws DecodeError */
+  read(input: Unpacker, records: number, values: unknown[], piece?: PieceText): void {
+    for (const column of this.#columns) column.read(input, records, piece)
     this.#loops.of(this.#columns).build(records, this.#columns, values)
     for (const column of this.#columns) column.finish()
   }
@@ -56,7 +57,7 @@ class ColumnIn implements ColumnData {
   }
 
   /** Takes the column's bins. @throws DecodeError if they do not fit each other. */
-  read(input: Unpacker, records: number): void {
+  read(input: Unpacker, records: number, piece: PieceText | undefined): void {
     const { column } = this
     let count = records
     if (hasPresence(column)) {
@@ -81,7 +82,7 @@ class ColumnIn implements ColumnData {
         bytesOf(this.f64).set(this.#sized(input.bin(), count * 8))
         return
       case 'string':
-        this.#readText(input, count)
+        this.#readText(input, count, piece)
         return
       case 'any':
         this.#anyBytes = new ByteReader(input.bin())
@@ -110,7 +111,7 @@ class ColumnIn implements ColumnData {
     return bytes
   }
 
-  #readText(input: Unpacker, count: number): void {
+  #readText(input: Unpacker, count: number, piece: PieceText | undefined): void {
     // A damaged frame may have left it.
     this.texts = undefined
     const units = this.#readWidths(input.bin(), count)
@@ -127,7 +128,7 @@ class ColumnIn implements ColumnData {
       this.passing = passing
       return
     }
-    this.text = this.#textOf(bytes, units)
+    this.text = this.#textOf(bytes, units, piece)
   }
 
   /** Lengths or numbers; returns their sum. */
@@ -150,10 +151,10 @@ class ColumnIn implements ColumnData {
     return sum
   }
 
-  #textOf(bytes: Uint8Array, units: number): string {
+  #textOf(bytes: Uint8Array, units: number, piece?: PieceText): string {
     const kind = bytes[0]
     let text: string
-    if (kind === textKind.ascii) text = textCodec.readAscii(bytes, 1, bytes.length)
+    if (kind === textKind.ascii) text = piece === undefined ? textCodec.readAscii(bytes, 1, bytes.length) : piece.readAscii(bytes, 1)
     else if (kind === textKind.utf8) text = textCodec.readUtf8(bytes, 1, bytes.length)
     else if (kind === textKind.ucs2) text = textCodec.readUcs2(bytes, 1, bytes.length)
     else throw new DecodeError(`unknown way of writing text ${kind}`)

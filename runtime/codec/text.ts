@@ -27,9 +27,17 @@ export interface TextCodec {
   readUtf8(bytes: Uint8Array, start: number, end: number): string
   /** Only for bytes below 0x80. */
   readAscii(bytes: Uint8Array, start: number, end: number): string
+  /** Each byte is a unit. */
+  readLatin1(bytes: Uint8Array, start: number, end: number): string
   /** UTF-16, little-endian: keeps lone surrogates. */
   writeUcs2(into: Uint8Array, text: string, offset: number): number
   readUcs2(bytes: Uint8Array, start: number, end: number): string
+}
+
+function readUnits(bytes: Uint8Array, start: number, end: number): string {
+  let text = ''
+  for (let i = start; i < end; i++) text += String.fromCharCode(bytes[i] as number)
+  return text
 }
 
 export const plainText: TextCodec = {
@@ -73,11 +81,8 @@ export const plainText: TextCodec = {
     }
     return text
   },
-  readAscii(bytes, start, end) {
-    let text = ''
-    for (let i = start; i < end; i++) text += String.fromCharCode(bytes[i] as number)
-    return text
-  },
+  readAscii: readUnits,
+  readLatin1: readUnits,
   writeUcs2(into, text, offset) {
     for (let i = 0; i < text.length; i++) {
       const code = text.charCodeAt(i)
@@ -99,6 +104,7 @@ function nativeText(prototype: NativeText): TextCodec {
     writeUtf8: (into, text, offset) => utf8Write.call(into, text, offset, into.length - offset),
     readUtf8: (bytes, start, end) => utf8Slice.call(bytes, start, end),
     readAscii: (bytes, start, end) => latin1Slice.call(bytes, start, end),
+    readLatin1: (bytes, start, end) => latin1Slice.call(bytes, start, end),
     writeUcs2: (into, text, offset) => ucs2Write.call(into, text, offset, into.length - offset),
     // Of an odd number of bytes at an odd address, which only damaged text is, Node 24 writes one unit beyond its buffer.
     readUcs2: (bytes, start, end) => ucs2Slice.call(bytes, start, end - ((end - start) & 1)),

@@ -9,6 +9,7 @@ import { ColumnSetIn } from './columns-in.ts'
 import { ColumnSetOut } from './columns-out.ts'
 import { maxRecordsPerFrame } from './columns.ts'
 import { packArrayHeader, packNumber, Unpacker } from './msgpack.ts'
+import type { PieceText } from './piece-text.ts'
 import { anyShape, packShape, ShapeInference, shapeText, unpackShape, type Shape } from './shape.ts'
 import { refuseFirst, unsupportedSignal, unsupportedValue } from './unsupported.ts'
 import { ValueReader } from './value-reader.ts'
@@ -83,8 +84,8 @@ export function encodeEntries(keys: readonly unknown[], values: readonly unknown
   return scratch.take()
 }
 
-/** @throws DecodeError */
-export function decodeEntries(bytes: Uint8Array): { readonly keys: unknown[]; readonly values: unknown[] } {
+/** `piece`: what they are a part of, if their text may be slices of its text. @throws DecodeError */
+export function decodeEntries(bytes: Uint8Array, piece?: PieceText): { readonly keys: unknown[]; readonly values: unknown[] } {
   const reader = new ByteReader(bytes)
   const version = reader.u8()
   if (version !== entriesVersion) throw new DecodeError(`pages of version ${version} are not known`)
@@ -97,7 +98,7 @@ export function decodeEntries(bytes: Uint8Array): { readonly keys: unknown[]; re
   const keys: unknown[] = []
   const values: unknown[] = []
   keyColumns.read(input, count, keys)
-  valueColumns.read(input, count, values)
+  valueColumns.read(input, count, values, piece)
   input.end()
   return { keys, values }
 }

@@ -9,7 +9,7 @@ export function openKeyedState(context: ChainContext, operatorId: string, own: (
   const kept: KeyedBlock[] = []
   function* tables() {
     for (const block of context.restored.keyed(operatorId)) {
-      if (isWrittenWhole(block.state)) kept.push(block)
+      if (isWrittenWhole(block.state)) kept.push({ ...block, bytes: block.bytes.slice() })
       else yield block
     }
   }

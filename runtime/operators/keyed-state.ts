@@ -8,6 +8,7 @@
  * may change it and must then `put` it. The backend keeps a snapshot consistent even if user code changes a value before
  * it puts it: an entry that is read while a snapshot is being written is written or copied first (copy on access).
  */
+import type { PieceText } from '../codec/piece-text.ts'
 import type { KeyGroupRange } from '../core/key-group.ts'
 
 /** Whole numbers, for example the end of a window. */
@@ -86,11 +87,14 @@ export interface SnapshotOrder {
 export interface KeyedBlock {
   readonly state: string
   readonly keyGroup: number
+  /** They are there until the next block is asked for. */
   readonly bytes: Uint8Array
   /** 0, or left out: of a snapshot that held everything. n: of the n-th after it, which held what had changed since the one before. */
   readonly link?: number
   /** A checksum over all of them was found right just now: those of their parts need not be looked at. */
   readonly checked?: true
+  /** What they are a part of, as text. */
+  readonly piece?: PieceText
 }
 
 /** States of the operator itself (timers, window progress), which are no tables: each snapshot holds all of them. */

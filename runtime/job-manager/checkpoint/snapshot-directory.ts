@@ -140,7 +140,7 @@ export class SnapshotDirectory {
 
   /** Which operators left what in a file, by its index. */
   #statesIn(file: SnapshotFile): ReadonlyMap<string, readonly ManifestState[]> {
-    const reader = new SnapshotFileReader(this.#files, file, { verified: true })
+    const reader = new SnapshotFileReader(this.#files, file)
     const states = new Map<string, ManifestState[]>()
     for (const { operatorId, state, kind } of reader.index) {
       const known = states.get(operatorId)

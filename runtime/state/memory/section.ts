@@ -21,9 +21,10 @@
  * whatever is in them, so a page of a few entries is written plainly.
  */
 import { FlinkError } from '../../core/errors.ts'
-import type { Namespace } from '../../operators/keyed-state.ts'
+import type { KeyedBlock, Namespace } from '../../operators/keyed-state.ts'
 import { crc32 } from '../checksum.ts'
 import { SharedShapes } from '../../codec/shared-shapes.ts'
+import type { PieceText } from '../../codec/piece-text.ts'
 import { decodeEntries, decodeValue, encodeEntries, encodeValue } from '../../codec/value-codec.ts'
 import type { Kept } from './kept.ts'
 import { Entry, mapsOf, objectsOf } from './page.ts'
@@ -60,6 +61,8 @@ export interface Section {
   readonly body: Uint8Array
   /** Names of the objects in a packed body. */
   readonly shapes: SharedShapes
+  /** What the body is a part of. */
+  readonly piece: PieceText | undefined
 }
 
 /** Which stamps the entries have that a snapshot holds: from `since` on, before `until`. */
@@ -196,7 +199,7 @@ export function decodeRemoved(kind: TableKind, { body }: Section): RemovedEntrie
 }
 
 /** The keys and values of a value section. */
-export function decodeValues({ encoding, body, shapes }: Section): { readonly keys: readonly unknown[]; readonly values: readonly unknown[] } {
+export function decodeValues({ encoding, body, shapes, piece }: Section): { readonly keys: readonly unknown[]; readonly values: readonly unknown[] } {
   if (encoding === packed) {
     const keys: unknown[] = []
     const values: unknown[] = []
@@ -206,7 +209,7 @@ export function decodeValues({ encoding, body, shapes }: Section): { readonly ke
     }
     return { keys, values }
   }
-  return encoding === plain ? pairs(decodeValue(body) as unknown[]) : decodeEntries(body)
+  return encoding === plain ? pairs(decodeValue(body) as unknown[]) : decodeEntries(body, piece)
 }
 
 export interface MapColumns {
@@ -219,11 +222,11 @@ export interface MapColumns {
 }
 
 /** The keys of a map section, and the fields of all of them. */
-export function decodeMaps({ encoding, body, shapes }: Section): MapColumns {
+export function decodeMaps({ encoding, body, shapes, piece }: Section): MapColumns {
   if (encoding === columns) {
     const length = new DataView(body.buffer, body.byteOffset, 4).getUint32(0, true)
     const owners = decodeEntries(body.subarray(4, 4 + length))
-    const all = decodeEntries(body.subarray(4 + length))
+    const all = decodeEntries(body.subarray(4 + length), piece)
     return { keys: owners.keys, sizes: owners.values as number[], fields: all.keys, values: all.values }
   }
   const maps = { keys: [] as unknown[], sizes: [] as number[], fields: [] as unknown[], values: [] as unknown[] }
@@ -257,16 +260,16 @@ function pairs(flat: readonly unknown[]): { keys: unknown[]; values: unknown[] }
   return { keys, values }
 }
 
-function readSection(bytes: Uint8Array, at: number, where: string, shapes: SharedShapes, checked: boolean): { readonly section: Section; readonly next: number } {
+function readSection(bytes: Uint8Array, at: number, where: string, shapes: SharedShapes, { checked, piece }: BlockSource): { readonly section: Section; readonly next: number } {
   if (at + sectionHeader > bytes.length) throw damaged(where, 'a section is cut off')
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const next = at + sectionHeader + view.getUint32(at + 12, true)
   if (next > bytes.length) throw damaged(where, 'a section is cut off')
   const body = bytes.subarray(at + sectionHeader, next)
-  if (!checked && crc32(body) !== view.getUint32(at + 16, true)) throw damaged(where, 'the checksum of a section does not match')
+  if (checked !== true && crc32(body) !== view.getUint32(at + 16, true)) throw damaged(where, 'the checksum of a section does not match')
   const encoding = view.getUint32(at + 20, true)
   if (encoding > gone) throw damaged(where, `a section has unknown encoding ${encoding}`)
-  return { section: { namespace: view.getFloat64(at, true), count: view.getUint32(at + 8, true), encoding, body, shapes }, next }
+  return { section: { namespace: view.getFloat64(at, true), count: view.getUint32(at + 8, true), encoding, body, shapes, piece }, next }
 }
 
 /** Takes the sections over: one that is large is not copied. */
@@ -299,24 +302,26 @@ export interface Block {
   readonly sections: Iterable<Section>
 }
 
-/** `checked`: a checksum over all of the block was found right. */
-export function readBlock(bytes: Uint8Array, state: string, checked = false): Block {
+/** Where a block comes from: as in `KeyedBlock`. */
+export type BlockSource = Pick<KeyedBlock, 'checked' | 'piece'>
+
+export function readBlock(bytes: Uint8Array, state: string, source: BlockSource = {}): Block {
   const where = `state "${state}"`
   if (bytes.length < 2) throw damaged(where, 'a block is empty')
   if (bytes[0] !== blockVersion && bytes[0] !== blockVersionWithNames) throw new FlinkError('SNAPSHOT_VERSION', `${where}: block version ${bytes[0]} is not known`)
   const kind = bytes[1] === kindCodes.value ? 'value' : bytes[1] === kindCodes.map ? 'map' : undefined
   if (kind === undefined) throw damaged(where, `a block is of unknown kind ${bytes[1]}`)
-  if (bytes[0] === blockVersion) return { kind, sections: sectionsOf(bytes, 2, where, new SharedShapes(), checked) }
+  if (bytes[0] === blockVersion) return { kind, sections: sectionsOf(bytes, 2, where, new SharedShapes(), source) }
   if (bytes.length < 6) throw damaged(where, 'the names of a block are cut off')
   const end = 6 + new DataView(bytes.buffer, bytes.byteOffset).getUint32(2, true)
   if (end > bytes.length) throw damaged(where, 'the names of a block are cut off')
-  return { kind, sections: sectionsOf(bytes, end, where, new SharedShapes(decodeValue(bytes.subarray(6, end)) as string[][]), checked) }
+  return { kind, sections: sectionsOf(bytes, end, where, new SharedShapes(decodeValue(bytes.subarray(6, end)) as string[][]), source) }
 }
 
-function* sectionsOf(bytes: Uint8Array, start: number, where: string, shapes: SharedShapes, checked: boolean): Iterable<Section> {
+function* sectionsOf(bytes: Uint8Array, start: number, where: string, shapes: SharedShapes, source: BlockSource): Iterable<Section> {
   let at = start
   while (at < bytes.length) {
-    const { section, next } = readSection(bytes, at, where, shapes, checked)
+    const { section, next } = readSection(bytes, at, where, shapes, source)
     yield section
     at = next
   }

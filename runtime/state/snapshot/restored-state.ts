@@ -1,7 +1,7 @@
 /**
- * What a subtask finds of the snapshot that it starts from. Of each file of its operators it reads the index, which has a
- * checksum of its own; only a file that holds something for this subtask is verified, once, and its blocks are read one after
- * another. The others are verified by those that need them: at an unchanged parallelism each subtask reads its own files.
+ * What a subtask finds of the snapshot that it starts from. Of each file of its operators it reads the index, and then the blocks
+ * that are its own; index and blocks have checksums. The others are read by those that need them. That a file is the very one that
+ * was written, by its sha256, has been looked at before anything was deployed, where it is a person who named the snapshot.
  * Where a snapshot goes on from others, keyed state is in all of their files, and what is written whole each time in the last.
  */
 import type { FileSystem } from '../../core/files.ts'
@@ -11,49 +11,39 @@ import type { SnapshotFile, SubtaskRestore } from '../../protocol/slot.ts'
 import type { RestoredSubtask } from '../../slot/host.ts'
 import { listShares } from './redistribute.ts'
 import { SnapshotFileReader, verifyFile } from './snapshot-file.ts'
-import type { IndexEntry } from './snapshot-file.ts'
-import { sha256 } from './sha256.ts'
+import type { IndexEntry, ReadBlock } from './snapshot-file.ts'
 
 /** @throws FlinkError SNAPSHOT_CORRUPT, SNAPSHOT_VERSION: from the calls of the result, which read the files. */
-export function openRestored(files: FileSystem, restore: SubtaskRestore | undefined, subtask: RestoredSubtask, createHasher = sha256): RestoredState {
+export function openRestored(files: FileSystem, restore: SubtaskRestore | undefined, subtask: RestoredSubtask): RestoredState {
   if (restore === undefined) return nothing
   /** By path. */
   const indexes = new Map<string, readonly IndexEntry[]>()
-  const verified = new Set<string>()
 
   function open(file: SnapshotFile): SnapshotFileReader {
-    const reader = new SnapshotFileReader(files, file, { verified: verified.has(file.path), createHasher })
-    verified.add(file.path)
-    return reader
-  }
-
-  function indexOf(file: SnapshotFile): readonly IndexEntry[] {
-    let index = indexes.get(file.path)
-    if (index === undefined) {
-      index = readIndex(file)
-      indexes.set(file.path, index)
-    }
-    return index
-  }
-
-  function readIndex(file: SnapshotFile): readonly IndexEntry[] {
     try {
-      const reader = new SnapshotFileReader(files, file, { verified: true })
-      reader.close()
-      return reader.index
+      const reader = new SnapshotFileReader(files, file)
+      indexes.set(file.path, reader.index)
+      return reader
     } catch (error) {
       // A file that is damaged says so, whatever it seems to be now: of another version, for example.
-      verifyFile(files, file, createHasher)
+      verifyFile(files, file)
       throw error
     }
   }
 
-  /** Reads the entries of a file that are wanted, one after another. */
-  function* read<T>(file: SnapshotFile, wanted: (entry: IndexEntry) => boolean, take: (reader: SnapshotFileReader, entry: IndexEntry) => T): Iterable<T> {
-    if (!indexOf(file).some(wanted)) return
+  function indexOf(file: SnapshotFile): readonly IndexEntry[] {
+    const known = indexes.get(file.path)
+    if (known !== undefined) return known
+    const reader = open(file)
+    reader.close()
+    return reader.index
+  }
+
+  function* read<T>(file: SnapshotFile, wanted: (entry: IndexEntry) => boolean, take: (block: ReadBlock, reader: SnapshotFileReader) => T): Iterable<T> {
+    if (indexes.get(file.path)?.some(wanted) === false) return
     const reader = open(file)
     try {
-      for (const entry of reader.index) if (wanted(entry)) yield take(reader, entry)
+      for (const block of reader.blocks(wanted)) yield take(block, reader)
     } finally {
       reader.close()
     }
@@ -68,7 +58,7 @@ export function openRestored(files: FileSystem, restore: SubtaskRestore | undefi
       for (const chain of restore.operators[operatorId]?.files ?? []) {
         for (const [i, file] of chain.entries()) {
           const wanted = i === chain.length - 1 ? ours : (entry: IndexEntry) => ours(entry) && !isWrittenWhole(entry.state)
-          yield* read(file, wanted, (reader, entry) => ({ state: entry.state, keyGroup: entry.keyGroup, bytes: reader.keyed(entry), link: i, checked: true }))
+          yield* read(file, wanted, ({ entry: { state, keyGroup }, bytes, piece }) => ({ state, keyGroup, bytes, link: i, checked: true, piece }))
         }
       }
     },
@@ -79,7 +69,7 @@ export function openRestored(files: FileSystem, restore: SubtaskRestore | undefi
       const counts = old.map(file => (file === undefined ? 0 : indexOf(file).reduce((sum, entry) => sum + (ours(entry) ? entry.items : 0), 0)))
       return listShares(counts, subtask.subtask, subtask.parallelism).flatMap(({ oldSubtask, from, to }) => {
         const file = old[oldSubtask]
-        return file === undefined ? [] : [...read(file, ours, (reader, entry) => reader.list(entry))].flat().slice(from, to)
+        return file === undefined ? [] : [...read(file, ours, (block, reader) => reader.itemsOf(block))].flat().slice(from, to)
       })
     },
   }

@@ -6,12 +6,14 @@
  *   footer   JSON index: every block's operator, state, kind, key group, item count, offset and length
  *   tail     u32 footer length | u32 footer crc32 | 'FTSNAPEN'
  *
- * Numbers are little endian; offsets are of a block's bytes. A reader takes the index and then only what it needs. Who
- * names the file (the manifest) also holds its length and sha256, which the reader checks before it believes anything.
+ * Numbers are little endian; offsets are of a block's bytes. A reader takes the index and then only what it needs, and finds the
+ * checksum of each block right before it hands it out. Who names the file (the manifest) also holds its length, which a reader
+ * checks first, and its sha256, for those who verify all of it.
  */
 import { FlinkError } from '../../core/errors.ts'
 import { assert } from '../../core/assert.ts'
 import type { FileSystem, ReadHandle, WriteHandle } from '../../core/files.ts'
+import { PieceText } from '../../codec/piece-text.ts'
 import { crc32 } from '../checksum.ts'
 import type { SnapshotBlock, SnapshotFile } from '../../protocol/slot.ts'
 import { sha256 } from './sha256.ts'
@@ -151,33 +153,31 @@ export class SnapshotFileWriter {
   }
 }
 
-export interface ReaderOptions {
-  /** Its sha256 need not be looked at: that was done for this restore, or is not the business of who wants only the index. */
-  readonly verified?: boolean
-  readonly createHasher?: CreateHasher
+/** So much of a file is read at once, if its blocks are smaller: memory that is used again and again is in the processor's cache, and the kernel need not find more. */
+const readBytes = 2 * 1024 * 1024
+
+export interface ReadBlock {
+  readonly entry: IndexEntry
+  /** Found right. They are there until the next block is asked for. */
+  readonly bytes: Uint8Array
+  /** All that was read with them. */
+  readonly piece: PieceText
 }
 
-/** A file that has to be verified is read once, into memory, if it is not larger; a larger one is read through first, and its blocks then one by one. */
-const mostInMemory = 64 * 1024 * 1024
-
-/** Reads blocks of a file, after its length and sha256 were found right. */
+/** Reads blocks of a file, of which the length and the index are right. */
 export class SnapshotFileReader {
   readonly index: readonly IndexEntry[]
   readonly #handle: ReadHandle
   readonly #name: string
-  /** All of the file as its sha256 was found right: what is in it needs no further checksum. */
-  readonly #whole: Uint8Array | undefined
+  #buffer = new Uint8Array(0)
 
   /** @throws FlinkError SNAPSHOT_CORRUPT naming the file and what is wrong, SNAPSHOT_VERSION */
-  constructor(files: FileSystem, file: SnapshotFile, { verified = false, createHasher = sha256 }: ReaderOptions = {}) {
+  constructor(files: FileSystem, file: SnapshotFile) {
     const name = shortName(file.path)
     this.#name = name
     verifyLength(files, file, name)
-    const inMemory = !verified && file.bytes <= mostInMemory
-    if (!verified && !inMemory) verifyFile(files, file, createHasher, name)
     this.#handle = files.openRead(file.path)
     try {
-      if (inMemory) this.#whole = this.#readWhole(file, createHasher)
       this.index = this.#readIndex(file.bytes)
     } catch (error) {
       this.#handle.close()
@@ -185,18 +185,44 @@ export class SnapshotFileReader {
     }
   }
 
-  /** The bytes of a keyed block, found right; of a file that is in memory they share its buffer. */
-  keyed(entry: IndexEntry): Uint8Array {
-    const frame = this.#read(entry.offset - frameBytes, frameBytes + entry.length)
+  /** Those of the index that are `wanted`, in its order. @throws FlinkError SNAPSHOT_CORRUPT */
+  *blocks(wanted: (entry: IndexEntry) => boolean): Iterable<ReadBlock> {
+    let run: IndexEntry[] = []
+    for (const entry of this.index) {
+      if (!wanted(entry)) continue
+      const [first] = run
+      const last = run.at(-1)
+      if (first !== undefined && last !== undefined && (startOf(entry) !== endOf(last) || endOf(entry) - startOf(first) > readBytes)) {
+        yield* this.#readRun(run)
+        run = []
+      }
+      run.push(entry)
+    }
+    yield* this.#readRun(run)
+  }
+
+  /** Blocks that lie one behind the other. */
+  *#readRun(run: readonly IndexEntry[]): Iterable<ReadBlock> {
+    const [first] = run
+    const last = run.at(-1)
+    if (first === undefined || last === undefined) return
+    const start = startOf(first)
+    const read = this.#read(start, endOf(last) - start)
+    const piece = new PieceText(read)
+    for (const entry of run) yield { entry, bytes: this.#checked(entry, read.subarray(startOf(entry) - start, endOf(entry) - start)), piece }
+  }
+
+  #checked(entry: IndexEntry, frame: Uint8Array): Uint8Array {
     const view = new DataView(frame.buffer, frame.byteOffset, frameBytes)
     const bytes = frame.subarray(frameBytes)
     if (view.getUint32(0, true) !== entry.length) throw corrupt(this.#name, `the block at ${entry.offset} has another length than the index says`)
-    if (this.#whole === undefined && view.getUint32(4, true) !== crc32(bytes)) throw corrupt(this.#name, `the checksum of the block at ${entry.offset} does not match`)
+    if (view.getUint32(4, true) !== crc32(bytes)) throw corrupt(this.#name, `the checksum of the block at ${entry.offset} does not match`)
     return bytes
   }
 
-  list(entry: IndexEntry): Uint8Array[] {
-    const items = splitItems(this.keyed(entry))
+  /** What is in a block of a list, as copies. @throws FlinkError SNAPSHOT_CORRUPT */
+  itemsOf({ entry, bytes }: ReadBlock): Uint8Array[] {
+    const items = splitItems(bytes)
     if (items === undefined || items.length !== entry.items) throw corrupt(this.#name, `the list at ${entry.offset} has another number of items than the index says`)
     return items
   }
@@ -208,53 +234,35 @@ export class SnapshotFileReader {
   #readIndex(size: number): readonly IndexEntry[] {
     if (size < headerBytes + tailBytes) throw corrupt(this.#name, 'it is too short')
     const header = this.#read(0, headerBytes)
-    if (!startsWith(header, magic)) throw corrupt(this.#name, 'it is not a snapshot file')
+    if (!startsWith(header, magic) || header[7] !== 0) throw corrupt(this.#name, 'it is not a snapshot file')
     if (header[6] !== formatVersion) throw new FlinkError('SNAPSHOT_VERSION', `${this.#name}: snapshot file format ${header[6]} is not known`)
     const tail = this.#read(size - tailBytes, tailBytes)
     if (!startsWith(tail.subarray(8), endMagic)) throw corrupt(this.#name, 'its end is missing')
     const view = new DataView(tail.buffer, tail.byteOffset, tailBytes)
     const length = view.getUint32(0, true)
+    const checksum = view.getUint32(4, true)
     if (headerBytes + tailBytes + length > size) throw corrupt(this.#name, 'its index is cut off')
     const footer = this.#read(size - tailBytes - length, length)
-    if (crc32(footer) !== view.getUint32(4, true)) throw corrupt(this.#name, 'the checksum of its index does not match')
+    if (crc32(footer) !== checksum) throw corrupt(this.#name, 'the checksum of its index does not match')
     return unpackIndex(JSON.parse(new TextDecoder().decode(footer)) as PackedIndex)
   }
 
-  /** Hashed piece by piece, as it comes from the disk and is still in the processor's cache. */
-  #readWhole(file: SnapshotFile, createHasher: CreateHasher): Uint8Array {
-    const bytes = new Uint8Array(file.bytes)
-    const hasher = createHasher()
-    for (let at = 0; at < bytes.length; at += pieceBytes) {
-      const piece = bytes.subarray(at, at + pieceBytes)
-      this.#fill(piece, at)
-      hasher.update(piece)
-    }
-    if (hasher.digest('hex') !== file.sha256) throw corrupt(this.#name, 'its sha256 does not match')
-    return bytes
-  }
-
+  /** Into the reader's buffer: it holds one thing at a time. */
   #read(position: number, length: number): Uint8Array {
-    if (this.#whole !== undefined) {
-      if (position + length > this.#whole.length) throw this.#endsAt(this.#whole.length)
-      return this.#whole.subarray(position, position + length)
-    }
-    const bytes = new Uint8Array(length)
-    this.#fill(bytes, position)
-    return bytes
-  }
-
-  #fill(bytes: Uint8Array, position: number): void {
-    for (let read = 0; read < bytes.length; ) {
+    if (this.#buffer.length < length) this.#buffer = new Uint8Array(length)
+    const bytes = this.#buffer.subarray(0, length)
+    for (let read = 0; read < length; ) {
       const n = this.#handle.read(read === 0 ? bytes : bytes.subarray(read), position + read)
-      if (n === 0) throw this.#endsAt(position + read)
+      if (n === 0) throw corrupt(this.#name, `it ends at ${position + read}, in the middle of a block`)
       read += n
     }
-  }
-
-  #endsAt(position: number): FlinkError {
-    return corrupt(this.#name, `it ends at ${position}, in the middle of a block`)
+    return bytes
   }
 }
+
+/** Where the frame of a block begins, and where it ends. */
+const startOf = ({ offset }: IndexEntry) => offset - frameBytes
+const endOf = ({ offset, length }: IndexEntry) => offset + length
 
 /** @throws FlinkError SNAPSHOT_CORRUPT if the file is not there, or not as long, or not the same as when it was written. */
 export function verifyFile(files: FileSystem, file: SnapshotFile, createHasher: CreateHasher = sha256, name = shortName(file.path)): void {

@@ -72,20 +72,29 @@ describe('snapshot files', () => {
     expect(files.list(directory)).toEqual(['task-0-0', 'task-0-1'])
     const reader = new SnapshotFileReader(files, first)
     expect(reader.index.map(({ operatorId, state, kind, keyGroup, items }) => `${operatorId} ${state} ${kind} ${keyGroup} ${items}`)).toEqual(['count v keyed 0 1', 'count v keyed 1 1', 'count v keyed 1 1', 'count w keyed 1 1', 'source splits list -1 3'])
-    expect(reader.index.filter(entry => entry.kind === 'keyed').map(entry => untext(reader.keyed(entry)))).toEqual(['group 0', 'group 1', 'more of group 1', ''])
-    expect(reader.index.filter(entry => entry.kind === 'list').flatMap(entry => reader.list(entry)).map(untext)).toEqual(['a', 'b', 'c'])
+    expect(Array.from(reader.blocks(entry => entry.kind === 'keyed'), ({ bytes }) => untext(bytes))).toEqual(['group 0', 'group 1', 'more of group 1', ''])
+    expect(Array.from(reader.blocks(entry => entry.kind === 'list'), block => reader.itemsOf(block)).flat().map(untext)).toEqual(['a', 'b', 'c'])
     reader.close()
   })
 
-  test('a block larger than the write buffer comes back, and an aborted file leaves nothing', () => {
+  test('blocks of any size come back, by themselves and among others, and an aborted file leaves nothing', () => {
     const files = new MemoryFiles()
     files.makeDirectory(directory)
     const writer = new SnapshotFileWriter(files, `${directory}/f`)
-    const bytes = new Uint8Array(700_000).map((_, i) => i * 7)
-    writer.add({ kind: 'keyed', operatorId: 'o', state: 's', keyGroup: 3, bytes })
+    // Larger than what is written at once, and than what is read at once.
+    const sizes = [700_000, 700_000, 700_000, 10, 3_000_000, 0, 10]
+    const bytesOf = (size: number, keyGroup: number) => new Uint8Array(size).map((_, i) => i * 7 + keyGroup)
+    sizes.forEach((size, keyGroup) => writer.add({ kind: 'keyed', operatorId: 'o', state: 's', keyGroup, bytes: bytesOf(size, keyGroup) }))
     const file = writer.finish()
-    const reader = new SnapshotFileReader(files, file)
-    expect(reader.keyed(reader.index[0] as (typeof reader.index)[0])).toEqual(bytes)
+    for (const wanted of [[0, 1, 2, 3, 4, 5, 6], [4], [3, 4, 5], [0, 2, 6], [1, 5], []]) {
+      const reader = new SnapshotFileReader(files, file)
+      const read = Array.from(reader.blocks(({ keyGroup }) => wanted.includes(keyGroup)), ({ entry: { keyGroup }, bytes }) => {
+        expect(Buffer.compare(bytes, bytesOf(sizes[keyGroup] as number, keyGroup)), `block ${keyGroup}`).toBe(0)
+        return keyGroup
+      })
+      expect(read).toEqual(wanted)
+      reader.close()
+    }
     const aborted = new SnapshotFileWriter(files, `${directory}/g`)
     aborted.add(keyed('v', 0, 'x'))
     aborted.abort()
@@ -239,21 +248,15 @@ describe('damage', () => {
     expect(() => readSnapshot(files, directory, true)).toThrow(expect.objectContaining({ code: 'SNAPSHOT_CORRUPT' }))
   })
 
-  test('a restore refuses a damaged file before it hands out a block; one that is read apart is checked again', () => {
+  test('a restore refuses a damaged block before it hands it out', () => {
     const files = new MemoryFiles()
     const written = writeFiles(files)
-    const flip = (bytes: Uint8Array) => bytes.map((byte, i) => (i === 20 ? byte ^ 1 : byte))
-    const [file] = written as [SnapshotFile]
-    const whole = new SnapshotFileReader(files, file)
-    const parts = new SnapshotFileReader(files, file, { verified: true })
-    const first = whole.index[0] as (typeof whole.index)[0]
-    files.damage(file.path, flip)
-    expect(untext(whole.keyed(first))).toBe('group 0')
-    expect(() => parts.keyed(first)).toThrow('snapshot file chk-7/task-0-0: the checksum of the block at 16 does not match')
-    expect(() => [...openRestored(files, restoreOf(written), subtaskOf(0, 1)).keyed('count')]).toThrow('snapshot file chk-7/task-0-0: its sha256 does not match')
+    files.damage(`${directory}/task-0-0`, bytes => bytes.map((byte, i) => (i === 20 ? byte ^ 1 : byte)))
+    const blocks = openRestored(files, restoreOf(written), subtaskOf(0, 1)).keyed('count')[Symbol.iterator]()
+    expect(() => blocks.next()).toThrow('snapshot file chk-7/task-0-0: the checksum of the block at 16 does not match')
   })
 
-  test('a subtask verifies the files that hold something for it; of another the index is right, and somebody else needs it', () => {
+  test('a subtask verifies what is its own; of another file the index is right, and somebody else needs it', () => {
     const files = new MemoryFiles()
     const written = writeFiles(files)
     files.damage(`${directory}/task-0-1`, bytes => bytes.map((byte, i) => (i === 20 ? byte ^ 1 : byte)))
@@ -262,7 +265,7 @@ describe('damage', () => {
       return [...restored.keyed('count')].length + restored.list('source', 'splits').length
     }
     expect(read(0)).toBe(7)
-    expect(() => read(1)).toThrow('snapshot file chk-7/task-0-1: its sha256 does not match')
+    expect(() => read(1)).toThrow('snapshot file chk-7/task-0-1: the checksum of the block at 16 does not match')
   })
 
   test('whatever is damaged, some subtask of the job refuses it by name, at any parallelism', () => {
@@ -288,25 +291,37 @@ describe('damage', () => {
     }
   })
 
-  test('a file that is verified is read once', () => {
+  test('what is wanted of a file is read once, and nothing else but its index', () => {
     const files = new MemoryFiles()
     const written = writeFiles(files)
-    const bytesRead = new Map<string, number>()
+    const read = new Map<string, Set<number>>()
     const openRead = files.openRead.bind(files)
+    let index = false
     vi.spyOn(files, 'openRead').mockImplementation(path => {
       const handle = openRead(path)
-      const read = (into: Uint8Array, position: number) => {
-        bytesRead.set(path, (bytesRead.get(path) ?? 0) + into.length)
-        return handle.read(into, position)
+      const positions = read.get(path) ?? new Set<number>()
+      read.set(path, positions)
+      return {
+        read(into, position) {
+          const n = handle.read(into, position)
+          for (let i = position; i < position + n; i++) {
+            if (!index) expect(positions.has(i), `byte ${i} of ${path} is read twice`).toBe(false)
+            positions.add(i)
+          }
+          return n
+        },
+        close: () => handle.close(),
       }
-      return { read, close: () => handle.close() }
     })
     const [own, other] = written as [SnapshotFile, SnapshotFile]
-    for (const file of written) new SnapshotFileReader(files, file, { verified: true }).close()
-    const [index, indexOfOther] = [bytesRead.get(own.path) ?? 0, bytesRead.get(other.path) ?? 0]
-    bytesRead.clear()
+    index = true
+    for (const file of written) new SnapshotFileReader(files, file).close()
+    const sizes = [own, other].map(({ path }) => (read.get(path) as Set<number>).size)
+    index = false
+    read.clear()
     for (const _ of openRestored(files, restoreOf(written), subtaskOf(0, 2)).keyed('count'));
-    expect(bytesRead).toEqual(new Map([[own.path, index + own.bytes], [other.path, indexOfOther]]))
+    const blocks = blocksOf[0]?.filter(block => block.kind === 'keyed').reduce((sum, { bytes }) => sum + 8 + bytes.length, 0) as number
+    expect([own, other].map(({ path }) => (read.get(path) as Set<number>).size)).toEqual([(sizes[0] as number) + blocks, sizes[1]])
   })
 })
 

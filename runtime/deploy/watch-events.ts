@@ -19,29 +19,32 @@ export async function* watchEvents(controlSocket: string, token: string, from: n
   let lines: string[] = []
   let wake = () => {}
   let lost: string | undefined
+  let connection: Connection<Watch, WatchedEvents> | undefined
   const message = ({ kind, bytes }: WatchedEvents) => {
     // It may say good-bye as well.
     if (kind !== 'events') return
     const whole = (rest + decoder.decode(bytes, { stream: true })).split('\n')
     rest = whole.pop() as string
     lines.push(...whole)
+    // The next ones come when these have been taken: what waits here is what one read of the socket gave.
+    connection?.pause()
     wake()
   }
   const end = (reason: string) => {
     lost = reason
     wake()
   }
-  let connection: Connection<Watch, WatchedEvents>
   try {
     connection = await openConnection<Watch, WatchedEvents>(controlSocket, token, { message, end: ended => end(ended.kind === 'closed' ? 'it was closed' : ended.reason) })
   } catch (error) {
     throw gone((error as Error).message, error)
   }
-  const aborted = () => connection.close()
+  const watching = connection
+  const aborted = () => watching.close()
   signal.addEventListener('abort', aborted, { once: true })
   try {
     if (signal.aborted) return
-    connection.send({ kind: 'watch', from })
+    watching.send({ kind: 'watch', from })
     for (;;) {
       const arrived = lines
       lines = []
@@ -49,11 +52,14 @@ export async function* watchEvents(controlSocket: string, token: string, from: n
       if (signal.aborted) return
       if (lines.length > 0) continue
       if (lost !== undefined) throw gone(lost)
-      await new Promise<void>(resolve => (wake = resolve))
+      await new Promise<void>(resolve => {
+        wake = resolve
+        watching.resume()
+      })
     }
   } finally {
     signal.removeEventListener('abort', aborted)
-    connection.close()
+    watching.close()
   }
 }
 

@@ -79,6 +79,15 @@ export class Connection<Out, In> {
     this.#socket.write(bytes, flushed && (error => void (error == null && flushed())))
   }
 
+  /** Reads nothing more, after what it has read already, until `resume`: for an owner that has enough to do. */
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
   /** Ends in good order: what was sent before is delivered. */
   close(): void {
     if (this.#ended) return

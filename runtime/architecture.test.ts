@@ -225,10 +225,11 @@ test('law 5, between rooms: each imports only what its line in the table allows'
   expect(found).toEqual([])
 })
 
-test('every file is used: imported by another one, or an entry of the build, the package or Node', () => {
+test('every file is used: imported by another one, started as a thread, or an entry of the build, the package or Node', () => {
   const build = readFileSync(join(root, 'scripts/build.mjs'), 'utf8')
   const users = [...pathsIn('runtime'), ...pathsIn('cli'), ...pathsIn('fixtures'), ...pathsIn('scripts')].filter(path => /\.(tsx?|mjs)$/.test(path))
-  const imported = new Set(users.flatMap(path => readSource(path).files.map(each => each.target)))
+  const threads = (path: string, code: string) => Array.from(code.matchAll(/\bnew URL\('(\.[^']+\.ts)', import\.meta\.url\)/g), ([, target]) => relative(root, resolve(root, dirname(path), target as string)))
+  const imported = new Set(users.map(readSource).flatMap(({ path, code, files: each }) => [...each.map(({ target }) => target), ...threads(path, code)]))
   expect(files.map(file => file.path).filter(path => !imported.has(path) && !build.includes(`'${path}'`))).toEqual([])
 })
 

@@ -1,8 +1,8 @@
-/** The entry of a slot's thread. */
+/**
+ * The entry of a slot's thread that runs from the sources: their types are removed as they are loaded, which Node's cache keeps. A
+ * build starts `slot-thread.ts` itself, whose few modules are loaded sooner without.
+ */
 import { enableCompileCache } from 'node:module'
-import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
-import type { SlotWorkerData } from './slot-messages.ts'
 
-// A thread does not inherit it, and compiling is a third of a slot's start.
 enableCompileCache()
-;(await import('./slot-worker.ts')).runSlotWorker(workerData as SlotWorkerData, parentPort as MessagePort)
+await import('./slot-thread.ts')

@@ -109,8 +109,7 @@ export class WorkerSlot implements SlotRunner {
   }
 }
 
-const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-const slotWorkerUrl = new URL(`./slot-worker-main.${extension}`, import.meta.url)
+const slotWorkerUrl = import.meta.url.endsWith('.ts') ? new URL('./slot-worker-main.ts', import.meta.url) : new URL('./slot-thread.js', import.meta.url)
 
 function workerError(error: unknown): ErrorData {
   const { code, message, stack } = error as { code?: string; message?: string; stack?: string }

@@ -42,7 +42,9 @@ export abstract class FlinkCommand {
   protected async parse<F extends object = object, A extends object = object>(
     command: { readonly flags?: FlagInput<F>; readonly args?: ArgInput<A> }, argv = this.argv,
   ): Promise<{ readonly flags: F & GlobalFlags; readonly args: A }> {
-    const { flags, args } = await parse([...argv], { flags: { ...FlinkCommand.baseFlags, ...command.flags }, ...(command.args && { args: command.args }) })
+    // oclif takes what is on standard input for an argument that is not given, and waits 10 ms for it: that is the user's own data.
+    const given = Object.fromEntries(Object.entries<ArgInput[string]>(command.args ?? {}).map(([name, arg]) => [name, { ...arg, ignoreStdin: true }]))
+    const { flags, args } = await parse([...argv], { flags: { ...FlinkCommand.baseFlags, ...command.flags }, args: given })
     // The parser gives what the definitions promise; its own types lose it where flags are put together.
     return { flags: flags as F & GlobalFlags, args: args as A }
   }

@@ -87,12 +87,10 @@ export interface SnapshotOrder {
 export interface KeyedBlock {
   readonly state: string
   readonly keyGroup: number
-  /** They are there until the next block is asked for. */
+  /** As they were written: that was found right. They are there until the next block is asked for. */
   readonly bytes: Uint8Array
   /** 0, or left out: of a snapshot that held everything. n: of the n-th after it, which held what had changed since the one before. */
   readonly link?: number
-  /** A checksum over all of them was found right just now: those of their parts need not be looked at. */
-  readonly checked?: true
   /** What they are a part of, as text. */
   readonly piece?: PieceText
 }

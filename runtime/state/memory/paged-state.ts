@@ -88,13 +88,12 @@ export class PagedState implements KeyedStateBackend {
 
   restore(blocks: Iterable<KeyedBlock>, checkpointId?: number): void {
     const read = { length: 1, whole: 0, changes: 0, wholeEntries: 0, changedEntries: 0 }
-    for (const block of blocks) {
-      const { state, keyGroup, bytes, link = 0 } = block
+    for (const { state, keyGroup, bytes, link = 0, piece } of blocks) {
       if (keyGroup < this.keyGroups.start || keyGroup > this.keyGroups.end) continue
       const isChange = link > 0
       read[isChange ? 'changes' : 'whole'] += bytes.length
       read.length = Math.max(read.length, link + 1)
-      const { kind, sections } = readBlock(bytes, state, block)
+      const { kind, sections } = readBlock(bytes, state, piece)
       for (const section of sections) {
         read[isChange ? 'changedEntries' : 'wholeEntries'] += section.count
         if (kind === 'value') restoreValues(this.#valueTable(state), keyGroup, section, isChange)

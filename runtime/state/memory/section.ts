@@ -5,7 +5,7 @@
  *
  *   block    u8 format version (1) | u8 kind (0 values, 1 maps) | section...
  *            u8 format version (2) | u8 kind | u32 length | value([[name of a property, ...], ...]) | section...
- *   section  f64 namespace | u32 count | u32 body length | u32 crc32 of the body | u32 encoding | body
+ *   section  f64 namespace | u32 count | u32 body length | u32 0 | u32 encoding | body
  *   body     in columns (0)  values: entries(key, value)
  *                            maps:   u32 length | entries(key, how many fields) | entries(field, value)
  *            plain (1)       values: value([key, value, key, value, ...])
@@ -17,12 +17,12 @@
  *
  * The last two are in snapshots of what has changed since an earlier one, before all that came or changed.
  *
- * Numbers are little endian; `entries` is the codec's entry encoding, `value` that of one value. Columns cost about 10 us
+ * Who keeps a block keeps a checksum of it: sections have none, because it is the slot's thread that writes them. Numbers are
+ * little endian; `entries` is the codec's entry encoding, `value` that of one value. Columns cost about 10 us
  * whatever is in them, so a page of a few entries is written plainly.
  */
 import { FlinkError } from '../../core/errors.ts'
-import type { KeyedBlock, Namespace } from '../../operators/keyed-state.ts'
-import { crc32 } from '../checksum.ts'
+import type { Namespace } from '../../operators/keyed-state.ts'
 import { SharedShapes } from '../../codec/shared-shapes.ts'
 import type { PieceText } from '../../codec/piece-text.ts'
 import { decodeEntries, decodeValue, encodeEntries, encodeValue } from '../../codec/value-codec.ts'
@@ -180,7 +180,7 @@ function finish(bytes: Uint8Array<ArrayBuffer>, namespace: Namespace, count: num
   view.setFloat64(0, namespace, true)
   view.setUint32(8, count, true)
   view.setUint32(12, bytes.length - beforeBody, true)
-  view.setUint32(16, crc32(bytes.subarray(beforeBody)), true)
+  view.setUint32(16, 0, true)
   view.setUint32(20, encoding, true)
   return bytes
 }
@@ -260,13 +260,12 @@ function pairs(flat: readonly unknown[]): { keys: unknown[]; values: unknown[] }
   return { keys, values }
 }
 
-function readSection(bytes: Uint8Array, at: number, where: string, shapes: SharedShapes, { checked, piece }: BlockSource): { readonly section: Section; readonly next: number } {
+function readSection(bytes: Uint8Array, at: number, where: string, shapes: SharedShapes, piece: PieceText | undefined): { readonly section: Section; readonly next: number } {
   if (at + sectionHeader > bytes.length) throw damaged(where, 'a section is cut off')
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const next = at + sectionHeader + view.getUint32(at + 12, true)
   if (next > bytes.length) throw damaged(where, 'a section is cut off')
   const body = bytes.subarray(at + sectionHeader, next)
-  if (checked !== true && crc32(body) !== view.getUint32(at + 16, true)) throw damaged(where, 'the checksum of a section does not match')
   const encoding = view.getUint32(at + 20, true)
   if (encoding > gone) throw damaged(where, `a section has unknown encoding ${encoding}`)
   return { section: { namespace: view.getFloat64(at, true), count: view.getUint32(at + 8, true), encoding, body, shapes, piece }, next }
@@ -302,26 +301,24 @@ export interface Block {
   readonly sections: Iterable<Section>
 }
 
-/** Where a block comes from: as in `KeyedBlock`. */
-export type BlockSource = Pick<KeyedBlock, 'checked' | 'piece'>
-
-export function readBlock(bytes: Uint8Array, state: string, source: BlockSource = {}): Block {
+/** `piece`: as in `KeyedBlock`. */
+export function readBlock(bytes: Uint8Array, state: string, piece?: PieceText): Block {
   const where = `state "${state}"`
   if (bytes.length < 2) throw damaged(where, 'a block is empty')
   if (bytes[0] !== blockVersion && bytes[0] !== blockVersionWithNames) throw new FlinkError('SNAPSHOT_VERSION', `${where}: block version ${bytes[0]} is not known`)
   const kind = bytes[1] === kindCodes.value ? 'value' : bytes[1] === kindCodes.map ? 'map' : undefined
   if (kind === undefined) throw damaged(where, `a block is of unknown kind ${bytes[1]}`)
-  if (bytes[0] === blockVersion) return { kind, sections: sectionsOf(bytes, 2, where, new SharedShapes(), source) }
+  if (bytes[0] === blockVersion) return { kind, sections: sectionsOf(bytes, 2, where, new SharedShapes(), piece) }
   if (bytes.length < 6) throw damaged(where, 'the names of a block are cut off')
   const end = 6 + new DataView(bytes.buffer, bytes.byteOffset).getUint32(2, true)
   if (end > bytes.length) throw damaged(where, 'the names of a block are cut off')
-  return { kind, sections: sectionsOf(bytes, end, where, new SharedShapes(decodeValue(bytes.subarray(6, end)) as string[][]), source) }
+  return { kind, sections: sectionsOf(bytes, end, where, new SharedShapes(decodeValue(bytes.subarray(6, end)) as string[][]), piece) }
 }
 
-function* sectionsOf(bytes: Uint8Array, start: number, where: string, shapes: SharedShapes, source: BlockSource): Iterable<Section> {
+function* sectionsOf(bytes: Uint8Array, start: number, where: string, shapes: SharedShapes, piece: PieceText | undefined): Iterable<Section> {
   let at = start
   while (at < bytes.length) {
-    const { section, next } = readSection(bytes, at, where, shapes, source)
+    const { section, next } = readSection(bytes, at, where, shapes, piece)
     yield section
     at = next
   }

@@ -58,7 +58,7 @@ export function openRestored(files: FileSystem, restore: SubtaskRestore | undefi
       for (const chain of restore.operators[operatorId]?.files ?? []) {
         for (const [i, file] of chain.entries()) {
           const wanted = i === chain.length - 1 ? ours : (entry: IndexEntry) => ours(entry) && !isWrittenWhole(entry.state)
-          yield* read(file, wanted, ({ entry: { state, keyGroup }, bytes, piece }) => ({ state, keyGroup, bytes, link: i, checked: true, piece }))
+          yield* read(file, wanted, ({ entry: { state, keyGroup }, bytes, piece }) => ({ state, keyGroup, bytes, link: i, piece }))
         }
       }
     },

@@ -92,15 +92,38 @@ export function decodeEntries(bytes: Uint8Array, piece?: PieceText): { readonly 
   const input = new Unpacker(reader, { depth: 4, elements: 1024 })
   const items = input.arrayHeader()
   const count = input.uint(maxRecordsPerFrame)
-  const keyColumns = new ColumnSetIn(unpackShape(input), true)
-  const valueColumns = new ColumnSetIn(unpackShape(input), true)
-  if (items !== 3 + keyColumns.items + valueColumns.items) throw new DecodeError(`${items} items in a page`)
+  const columns = columnsIn(reader, input)
+  // Until they are read to their end.
+  lastIn = undefined
+  if (items !== 3 + columns.keys.items + columns.values.items) throw new DecodeError(`${items} items in a page`)
   const keys: unknown[] = []
   const values: unknown[] = []
-  keyColumns.read(input, count, keys)
-  valueColumns.read(input, count, values, piece)
+  columns.keys.read(input, count, keys)
+  columns.values.read(input, count, values, piece)
   input.end()
+  if (count <= keptPage) lastIn = columns
   return { keys, values }
+}
+
+interface ColumnsIn {
+  /** The two shapes, as they stand in a page. */
+  readonly shapes: Uint8Array
+  readonly keys: ColumnSetIn
+  readonly values: ColumnSetIn
+}
+
+/** Of the last page: the pages of a state mostly have the same shapes, and a restore reads all of them in code that is not compiled yet. */
+let lastIn: ColumnsIn | undefined
+
+function columnsIn(reader: ByteReader, input: Unpacker): ColumnsIn {
+  const { bytes, position } = reader
+  if (lastIn?.shapes.every((byte, i) => byte === bytes[position + i]) === true) {
+    reader.skip(lastIn.shapes.length)
+    return lastIn
+  }
+  const keys = new ColumnSetIn(unpackShape(input), true)
+  const values = new ColumnSetIn(unpackShape(input), true)
+  return { shapes: bytes.slice(position, reader.position), keys, values }
 }
 
 /** Columns that were used lately, tried first; a page of another shape takes the place of the oldest. Keys and values apart: both are filled at once. */

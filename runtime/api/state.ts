@@ -25,7 +25,10 @@ export interface MapStateDescriptor<K, V> {
 export type StateDescriptor = ValueStateDescriptor<any> | MapStateDescriptor<any, any>
 export type StateDescriptors = Readonly<Record<string, StateDescriptor>>
 
-/** One value per key. `value()` is undefined when there is none; with a declared default it is the default. */
+/**
+ * One value per key. `value()` is undefined when there is none; with a declared default it is the default. What is changed in an
+ * object that it gave is kept once it is given to `update`, and not before.
+ */
 export interface ValueState<T> {
   value(): T | undefined
   update(value: T): void

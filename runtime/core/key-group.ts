@@ -107,7 +107,7 @@ export function canonicalKey(key: unknown): CanonicalKey {
 }
 
 const { fromCharCode } = String
-const isI32 = (part: unknown): part is number => typeof part === 'number' && (part | 0) === part
+export const isI32 = (part: unknown): part is number => typeof part === 'number' && (part | 0) === part
 
 /** Of two or three whole numbers, the usual composite key: two UTF-16 units for each, behind one that no other composite has there. */
 function shortTuple(key: unknown): string | undefined {

@@ -5,7 +5,7 @@
  * everything else. A handle reads and writes under the backend's current key.
  *
  * Values are live: what `get` returns is the object that state holds, until it is evicted or snapshotted; an operator
- * may change it and must then `put` it. The backend keeps a snapshot consistent even if user code changes a value before
+ * may change it and must then `put` it. (Where a table is written by `update`, `get` may give a copy.) The backend keeps a snapshot consistent even if user code changes a value before
  * it puts it: an entry that is read while a snapshot is being written is written or copied first (copy on access).
  */
 import type { PieceText } from '../codec/piece-text.ts'
@@ -49,6 +49,11 @@ export interface ValueTable {
   readonly age: number
   get(namespace: Namespace): unknown
   put(namespace: Namespace, value: unknown): void
+  /**
+   * Like `put`, of a value that stays the caller's: what state keeps is what `own` makes of it and of what is held, or a copy that is
+   * cheaper. What `get` gives is then such a copy too, and changed in place for nobody: a table is written by `update` or by `put`.
+   */
+  update(namespace: Namespace, value: unknown, own: (value: unknown, held: unknown) => unknown): void
   remove(namespace: Namespace): void
   /** All keys of a namespace, by ascending key group; the current key is not changed. The table must not be changed meanwhile but through `clear`. */
   entries(namespace: Namespace): Iterable<readonly [key: unknown, value: unknown]>

@@ -49,6 +49,9 @@ class Expiring {
     this.#ttl = ttl
     this.#scope = scope
   }
+  get expires(): boolean {
+    return this.#ttl !== undefined
+  }
   /** Takes over a value that user code hands in, in place of what was stored. */
   wrap(value: unknown, stored: unknown): unknown {
     const held = this.value(stored)
@@ -66,12 +69,14 @@ class Expiring {
 class TableValueState implements ValueState<unknown> {
   readonly #table: ValueTable
   readonly #cells: Expiring
+  readonly #wrap: (value: unknown, stored: unknown) => unknown
   readonly #defaultValue: unknown
   readonly #scope: StateScope
 
   constructor(table: ValueTable, cells: Expiring, defaultValue: unknown, scope: StateScope) {
     this.#table = table
     this.#cells = cells
+    this.#wrap = (value, stored) => cells.wrap(value, stored)
     this.#defaultValue = defaultValue
     this.#scope = scope
   }
@@ -88,7 +93,9 @@ class TableValueState implements ValueState<unknown> {
   /** `undefined` clears, as null does in Flink. */
   update(value: unknown): void {
     if (value === undefined) this.#table.remove(voidNamespace)
-    else this.#table.put(voidNamespace, this.#cells.wrap(value, mayAlias(value) ? this.#table.get(voidNamespace) : undefined))
+    // What is kept of it with its expiry is no copy of it alone.
+    else if (this.#cells.expires) this.#table.put(voidNamespace, this.#cells.wrap(value, mayAlias(value) ? this.#table.get(voidNamespace) : undefined))
+    else this.#table.update(voidNamespace, value, this.#wrap)
   }
   clear(): void {
     this.#table.remove(voidNamespace)

@@ -5,7 +5,7 @@
  *
  * Hash, key, value and a stamp lie side by side in one array with linear probing. A few entries are simply one after the other,
  * without gaps. Keys that were chosen so that their hashes are equal (Java's hash of text is no secret) are found through
- * a `Map`, whose hash is.
+ * a `Map`, whose hash is. Objects of a few numbers may lie in rows instead (`row-entries.ts`), which have the same methods.
  */
 import { canonicalPair, isCanonicalPair } from '../../core/key-group.ts'
 import type { CanonicalKey } from '../../core/key-group.ts'
@@ -18,6 +18,7 @@ const width = 4
 const farthest = 64
 
 export class Entries {
+  readonly kind = 'objects'
   size = 0
   /** Fours of hash, key, value and stamp; in a free slot the key is undefined, and the hash a number, so that comparing stays cheap. */
   #data: unknown[] = []
@@ -72,8 +73,15 @@ export class Entries {
     return this.#data[position + 2]
   }
 
-  setAt(position: number, value: unknown): void {
+  /** Whether `valueAt` gives an object that is state's own. */
+  isLive(position: number): boolean {
+    return typeof this.#data[position + 2] === 'object'
+  }
+
+  /** Always true: anything can be kept here. */
+  setAt(position: number, value: unknown): boolean {
     this.#data[position + 2] = value
+    return true
   }
 
   keyAt(position: number): CanonicalKey {
@@ -148,13 +156,13 @@ export class Entries {
   }
 
   /** Appends those with a stamp from `since` on and before `until`. */
-  collect(since: number, until: number, keys: CanonicalKey[], values: unknown[]): void {
+  collect(since: number, until: number, keys: unknown[], values: unknown[]): void {
     const data = this.#data
     for (let at = 0; at < data.length; at += width) {
       const stamp = data[at + 3] as number
       // In a free slot there is none, and 0 is a stamp too.
       if (stamp < since || stamp >= until || data[at + 1] === undefined) continue
-      keys.push(data[at + 1] as CanonicalKey)
+      keys.push(data[at + 1])
       values.push(data[at + 2])
     }
   }
@@ -167,8 +175,10 @@ export class Entries {
     return count
   }
 
-  /** Puts every entry into one of two others, which are empty, by a bit of its hash. */
-  moveTo(low: Entries, high: Entries, bit: number): void {
+  /** Those without and those with this bit in their hashes. */
+  split(bit: number): readonly [low: Entries, high: Entries] {
+    const low = new Entries()
+    const high = new Entries()
     const data = this.#data
     const ofHigh = this.countWith(bit)
     low.reserve(this.size - ofHigh)
@@ -179,6 +189,7 @@ export class Entries {
       const hash = data[at] as number
       ;((hash & bit) === 0 ? low : high).insert(key, hash, data[at + 2], data[at + 3] as number)
     }
+    return [low, high]
   }
 
   /** Gives every entry a slot. */

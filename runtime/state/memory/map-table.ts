@@ -8,9 +8,8 @@ import { canonicalKey } from '../../core/key-group.ts'
 import type { CanonicalKey } from '../../core/key-group.ts'
 import { fieldPageHash, keyBitsOfField, pageHash } from './current-key.ts'
 import { ownedKey } from './owned-key.ts'
-import type { Entries } from './entries.ts'
 import { Entry, mapOverhead, pageOf, pagesBetween } from './page.ts'
-import type { Fields, Page, Root } from './page.ts'
+import type { Fields, Page, PageEntries, Root } from './page.ts'
 import { fieldsInOrder, holdsKey } from './packing.ts'
 import type { MapColumns } from './section.ts'
 import type { Table } from './table.ts'
@@ -253,7 +252,7 @@ export class PagedMapTable implements MapTable {
 }
 
 /** Of a key that is perhaps not there yet. */
-function ownerIn(entries: Entries, key: unknown, hash: number): Entry {
+function ownerIn(entries: PageEntries, key: unknown, hash: number): Entry {
   const found = entries.get(canonicalKey(key), hash) as Entry | undefined
   if (found !== undefined) return found
   const owned = ownedKey(key)
@@ -262,7 +261,7 @@ function ownerIn(entries: Entries, key: unknown, hash: number): Entry {
   return owner
 }
 
-function fieldsIn(entries: Entries, key: CanonicalKey, hash: number): Fields | undefined {
+function fieldsIn(entries: PageEntries, key: CanonicalKey, hash: number): Fields | undefined {
   // A map table's pages hold nothing else.
   const owner = entries.get(key, hash) as Entry | undefined
   return owner === undefined ? undefined : (owner.value as Fields)

@@ -3,12 +3,12 @@ import { assert } from '../../core/assert.ts'
 import { canonicalKey } from '../../core/key-group.ts'
 import type { CanonicalKey } from '../../core/key-group.ts'
 import { fieldPageHash, keyOfField, pageHash } from './current-key.ts'
-import type { Entries } from './entries.ts'
-import { Entry, insertValue, keysOf, mapsOf } from './page.ts'
-import type { Fields, Page } from './page.ts'
+import { Entry, keysOf, mapsOf } from './page.ts'
+import type { Fields, Page, PageEntries } from './page.ts'
 import { Pack } from './pack.ts'
 import { BodyReader } from './records.ts'
 import type { Records } from './records.ts'
+import { insertValue } from './value-entries.ts'
 
 /** Puts all objects of a page into its pack. */
 export function packObjects(page: Page): void {
@@ -37,20 +37,20 @@ export function addMaps(records: Records, maps: readonly Entry[]): void {
   }
 }
 
-/** Takes an entry of a value page out of its pack; where it lies among the objects then, -1 if it is not in there. */
-export function takeValue(page: Page, pack: Pack, entries: Entries, canonical: CanonicalKey, hash: number): number {
+/** Takes an entry of a value page out of its pack; where it lies in `page.entries` then, -1 if it is not in there. */
+export function takeValue(page: Page, pack: Pack, canonical: CanonicalKey, hash: number): number {
   for (let row = pack.find(hash, 0); row >= 0; row = pack.find(hash, row + 1)) {
     const body = bodyAt(page, pack, row)
     const own = canonicalKey(body.key)
     if (!same(own, canonical)) continue
     pack.takeOut(row)
-    return insertValue(page, entries, own, hash, body.key, body.next(), page.packChanged)
+    return insertValue(page, own, hash, body.key, body.next(), page.packChanged)
   }
   return -1
 }
 
 /** Takes a field of a map page out of its pack. `hash` is the key's own. */
-export function takeField(page: Page, pack: Pack, entries: Entries, canonical: CanonicalKey, hash: number, canonicalField: CanonicalKey, fieldHash: number): Entry | undefined {
+export function takeField(page: Page, pack: Pack, entries: PageEntries, canonical: CanonicalKey, hash: number, canonicalField: CanonicalKey, fieldHash: number): Entry | undefined {
   for (let row = pack.find(fieldHash, 0); row >= 0; row = pack.find(fieldHash, row + 1)) {
     const body = bodyAt(page, pack, row)
     if (!same(canonicalKey(body.key), canonical)) continue
@@ -65,19 +65,19 @@ export function takeField(page: Page, pack: Pack, entries: Entries, canonical: C
 }
 
 /** Takes everything out of the pack of a page. */
-export function takeAll(page: Page, pack: Pack, entries: Entries): void {
+export function takeAll(page: Page, pack: Pack, entries: PageEntries): void {
   const isValue = page.root.table.kind === 'value'
   for (let row = 0; row < pack.count; row++) {
     if (!pack.isIn(row)) continue
     const body = bodyAt(page, pack, row)
-    if (isValue) insertValue(page, entries, canonicalKey(body.key), pack.hashAt(row), body.key, body.next(), page.packChanged)
+    if (isValue) insertValue(page, canonicalKey(body.key), pack.hashAt(row), body.key, body.next(), page.packChanged)
     else putField(entries, pageHash(body.key), body.key, new Entry(body.next(), body.next(), page.packChanged))
     pack.takeOut(row)
   }
 }
 
 /** Takes all fields of a key out of the pack of a map page. */
-export function takeKey(page: Page, pack: Pack, entries: Entries, canonical: CanonicalKey, hash: number): void {
+export function takeKey(page: Page, pack: Pack, entries: PageEntries, canonical: CanonicalKey, hash: number): void {
   for (const row of rowsOf(pack, hash)) {
     if (!pack.isIn(row)) continue
     const body = bodyAt(page, pack, row)
@@ -134,7 +134,7 @@ function bodyAt(page: Page, pack: Pack, row: number): BodyReader {
 }
 
 /** `key` is state's own. */
-function putField(entries: Entries, hash: number, key: unknown, field: Entry): void {
+function putField(entries: PageEntries, hash: number, key: unknown, field: Entry): void {
   const canonical = canonicalKey(key)
   let owner = entries.get(canonical, hash) as Entry | undefined
   if (owner === undefined) entries.insert(canonical, hash, (owner = new Entry(key, new Map() satisfies Fields)))

@@ -12,7 +12,7 @@
  * A directory covers at most `maxDirectoryBits` bits and then nests: keys that share a long prefix (the fields of one
  * very large map) cost a few directories on their path and not one of 2^30 slots.
  */
-import { isShortTuple, keyOfShortTuple } from '../../core/key-group.ts'
+import { keyOfShortTuple } from '../../core/key-group.ts'
 import type { CanonicalKey } from '../../core/key-group.ts'
 import { createCopier, type Copier } from '../../codec/copy.ts'
 import { SharedShapes } from '../../codec/shared-shapes.ts'
@@ -20,6 +20,8 @@ import type { Namespace } from '../../operators/keyed-state.ts'
 import { Entries } from './entries.ts'
 import type { Pack } from './pack.ts'
 import { Records } from './records.ts'
+import type { RowEntries } from './row-entries.ts'
+import type { TableRows } from './row-layout.ts'
 
 /** A field and its value in a map; in a page of a map table also a key and its fields. */
 export class Entry {
@@ -33,6 +35,9 @@ export class Entry {
     this.stamp = stamp
   }
 }
+
+/** What is not packed of a page; in rows only where values are objects of numbers (`value-entries.ts`). */
+export type PageEntries = Entries | RowEntries
 
 /** The fields of one key. */
 export type Fields = Map<CanonicalKey, Entry>
@@ -53,6 +58,8 @@ export class TableInfo {
   readonly records: Records
   /** Of values, for a snapshot that is under way. */
   readonly copy: Copier
+  /** Value tables: undefined as long as nobody gives and takes copies. */
+  rows: TableRows | undefined = undefined
 
   constructor(name: string, kind: TableKind, number: number) {
     this.name = name
@@ -77,7 +84,7 @@ export class Page {
    * By key: the value itself in a value table (an object more per key would be a cache miss more per access), an `Entry`
    * of `Fields` in a map table. undefined: none.
    */
-  entries: Entries | undefined = new Entries()
+  entries: PageEntries | undefined = new Entries()
   /** Entries as bytes. undefined: none, or, if there are no objects either, all are in the store. */
   pack: Pack | undefined = undefined
   /** Accesses; the clock compares it with `seen` for its second chance. */
@@ -109,6 +116,8 @@ export class Page {
   /** Of that blob. */
   storedChecksum = 0
   seen = 0
+  /** It was found that its values cannot lie in rows. */
+  plain = false
   /** No longer part of its table: cleared, or split. */
   dropped = false
   /** Splits above this count; raised where all hashes are equal and no split can help. */
@@ -176,7 +185,7 @@ export function keysOf(page: Page): unknown[] {
 
 /** What those objects of a value page that have a stamp from `since` on and before `until` are, by key. */
 export function objectsOf(page: Page, since: number, until: number): { readonly keys: unknown[]; readonly values: unknown[] } {
-  const keys: CanonicalKey[] = []
+  const keys: unknown[] = []
   const values: unknown[] = []
   page.entries?.collect(since, until, keys, values)
   return { keys: ownKeys(page, keys), values }
@@ -192,14 +201,8 @@ function ownKeys(page: Page, keys: unknown[]): unknown[] {
   return keys
 }
 
-/** One more object of a value page; returns where it lies. `key` is state's own copy. */
-export function insertValue(page: Page, entries: Entries, canonical: CanonicalKey, hash: number, key: unknown, value: unknown, stamp: number): number {
-  if (canonical !== key && key === key && key !== 0 && !isShortTuple(canonical)) (page.keys ??= new Map()).set(canonical, key)
-  return entries.insert(canonical, hash, value, stamp)
-}
-
 /** The key of an object of a value page as state holds it. */
-export function keyAt(page: Page, entries: Entries, position: number): unknown {
+export function keyAt(page: Page, entries: PageEntries, position: number): unknown {
   return ownKey(page, entries.keyAt(position))
 }
 

@@ -25,7 +25,7 @@ import { Kept } from './kept.ts'
 import { Pack } from './pack.ts'
 import { packObjects, takeAll, takeField, takeKey, takeValue } from './packing.ts'
 import { keyAt, largestPage, mapOverhead } from './page.ts'
-import type { Entry, Page, Root } from './page.ts'
+import type { Entry, Page, PageEntries, Root } from './page.ts'
 import type { PageStore } from './page-store.ts'
 import type { Removals } from './removals.ts'
 import { encodeSection, valuesWith } from './section.ts'
@@ -122,27 +122,26 @@ export class Pager {
   }
 
   /** The objects of a page, to be read or changed now. What is not among them may be in its pack. */
-  open(page: Page): Entries {
+  open(page: Page): PageEntries {
     page.hits = (page.hits + 1) | 0
     return page.entries ?? this.#makeEntries(page)
   }
 
-  #makeEntries(page: Page): Entries {
+  #makeEntries(page: Page): PageEntries {
     if (page.pack === undefined) this.#load(page)
     const entries = (page.entries = new Entries())
     const { pack } = page
-    if (pack !== undefined && page.count > crowded) {
-      takeAll(page, pack, entries)
-      this.#took(page, pack, pack.count)
-    }
-    return entries
+    if (pack === undefined || page.count <= crowded) return entries
+    takeAll(page, pack, entries)
+    this.#took(page, pack, pack.count)
+    return page.entries
   }
 
-  /** Takes an entry of a value page, which is open, out of its pack; where it lies among the objects then, -1 if it is not there. */
+  /** Takes an entry of a value page, which is open, out of its pack; where it lies in `page.entries` then, -1 if it is not there. */
   takeValue(page: Page, canonical: CanonicalKey, hash: number): number {
-    const { pack, entries } = page
-    if (pack === undefined || entries === undefined) return -1
-    const position = takeValue(page, pack, entries, canonical, hash)
+    const { pack } = page
+    if (pack === undefined || page.entries === undefined) return -1
+    const position = takeValue(page, pack, canonical, hash)
     if (position >= 0) this.#took(page, pack, 1)
     return position
   }
@@ -181,7 +180,7 @@ export class Pager {
   }
 
   /** Where an entry of a value page lies, which is open: before it is changed, removed or handed out as an object. */
-  touchValue(page: Page, entries: Entries, position: number): void {
+  touchValue(page: Page, entries: PageEntries, position: number): void {
     const { epoch } = this
     const stamp = entries.stampAt(position)
     if (stamp === epoch) return
@@ -189,7 +188,8 @@ export class Pager {
     this.#touches(page)
     if (!this.#mustKeep(page, stamp)) return
     const kept = this.#keptOf(page)
-    kept.add(keyAt(page, entries, position), page.root.table.copy(entries.valueAt(position)))
+    const value = entries.valueAt(position)
+    kept.add(keyAt(page, entries, position), entries.isLive(position) ? page.root.table.copy(value) : value)
     this.#boundKept(page, kept)
   }
 

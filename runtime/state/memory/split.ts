@@ -2,9 +2,8 @@
 import { canonicalKey } from '../../core/key-group.ts'
 import type { CanonicalKey } from '../../core/key-group.ts'
 import { fieldPageHash } from './current-key.ts'
-import type { Entries } from './entries.ts'
 import { Entry, mapsOf, Page, replaceWithHalves } from './page.ts'
-import type { Fields } from './page.ts'
+import type { Fields, PageEntries } from './page.ts'
 
 /** What becomes of the parts; the pager. */
 export interface PageOwner {
@@ -71,26 +70,26 @@ function halves(page: Page, owner: PageOwner): Page[] {
   return [low, high]
 }
 
-function splitValues(page: Page, entries: Entries, low: Page, high: Page, bit: number): void {
+function splitValues(page: Page, entries: PageEntries, low: Page, high: Page, bit: number): void {
   const ofHigh = entries.countWith(bit)
   if (page.pack === undefined && ofHigh === 0) return giveAll(page, low)
   if (page.pack === undefined && ofHigh === entries.size) return giveAll(page, high)
-  entries.moveTo(low.entries as Entries, high.entries as Entries, bit)
-  for (const half of [low, high]) {
-    const objects = half.entries as Entries
+  const [ofLower, ofUpper] = entries.split(bit)
+  for (const [half, objects] of [[low, ofLower], [high, ofUpper]] as const) {
+    half.entries = objects
     half.objects = objects.size
     half.count += objects.size
     if (page.keys !== undefined) half.keys = keysAmong(page.keys, objects)
   }
 }
 
-function keysAmong(keys: ReadonlyMap<CanonicalKey, unknown>, objects: Entries): Map<CanonicalKey, unknown> | undefined {
+function keysAmong(keys: ReadonlyMap<CanonicalKey, unknown>, objects: PageEntries): Map<CanonicalKey, unknown> | undefined {
   const among = new Map<CanonicalKey, unknown>()
   for (const canonical of objects.keys()) if (keys.has(canonical)) among.set(canonical, keys.get(canonical))
   return among.size === 0 ? undefined : among
 }
 
-function splitMaps(page: Page, entries: Entries, low: Page, high: Page, bit: number): void {
+function splitMaps(page: Page, entries: PageEntries, low: Page, high: Page, bit: number): void {
   const hashes = fieldHashes(page, entries)
   if (page.pack === undefined && hashes.every(hash => (hash & bit) === 0)) return giveAll(page, low)
   if (page.pack === undefined && hashes.every(hash => (hash & bit) !== 0)) return giveAll(page, high)
@@ -121,7 +120,7 @@ function putField(page: Page, canonical: CanonicalKey, hash: number, owner: Entr
 }
 
 /** Of the fields of a map page. */
-function fieldHashes(page: Page, entries: Entries): number[] {
+function fieldHashes(page: Page, entries: PageEntries): number[] {
   const own = entries.hashes()
   const hashes: number[] = []
   for (const [i, entry] of mapsOf(page).entries()) {

@@ -9,6 +9,7 @@ import type { CurrentKey } from './current-key.ts'
 import { pageOf, pagesOf, Root } from './page.ts'
 import type { Page, TableInfo } from './page.ts'
 import type { Pager } from './pager.ts'
+import { rowBytes } from './row-entries.ts'
 import { halvePage, sameHalf, splitPage } from './split.ts'
 
 /** Puts between two samples of a value's size. */
@@ -165,7 +166,8 @@ export class Table {
   }
 
   #learn(page: Page, key: unknown, value: unknown): number {
-    const bytes = entryOverhead[this.info.kind] + heapBytesOf(key) + heapBytesOf(value)
+    const { entries } = page
+    const bytes = entries?.kind === 'rows' ? rowBytes(entries.layout) + (entries.layout.keys === 'others' ? heapBytesOf(key) : 0) : entryOverhead[this.info.kind] + heapBytesOf(key) + heapBytesOf(value)
     // A large value costs a longer look; it is taken more seldom.
     this.#untilSample = sampleEvery + (bytes >> 8)
     this.info.averageBytes += (bytes - this.info.averageBytes) / (page.root.count < sampleEvery ? 2 : 16)

@@ -4,11 +4,12 @@ import type { CanonicalKey } from '../../core/key-group.ts'
 import { canonicalKey, isShortTuple } from '../../core/key-group.ts'
 import { pageHash } from './current-key.ts'
 import { ownedKey } from './owned-key.ts'
-import { insertValue, isIn, keyAt, keysOf, pageOf, pagesOf } from './page.ts'
-import type { Page } from './page.ts'
-import type { Entries } from './entries.ts'
+import { isIn, keyAt, keysOf, pageOf, pagesOf } from './page.ts'
+import type { Page, PageEntries } from './page.ts'
 import { packedValues } from './packing.ts'
+import { TableRows } from './row-layout.ts'
 import type { Table } from './table.ts'
+import { insertValue, intoRows, setValue } from './value-entries.ts'
 
 export class PagedValueTable implements ValueTable {
   readonly #table: Table
@@ -16,7 +17,7 @@ export class PagedValueTable implements ValueTable {
   #serial = 0
   #namespace: Namespace = 0
   #page: Page | undefined
-  #entries: Entries | undefined
+  #entries: PageEntries | undefined
   /** Where it lies among the entries of the page, -1 if it is not there. (Not the value: to store one for each record costs a write barrier.) */
   #position = -1
 
@@ -30,7 +31,7 @@ export class PagedValueTable implements ValueTable {
 
   get(namespace: Namespace): unknown {
     this.#find(namespace)
-    return this.#position < 0 ? undefined : (this.#entries as Entries).valueAt(this.#position)
+    return this.#position < 0 ? undefined : (this.#entries as PageEntries).valueAt(this.#position)
   }
 
   /** `undefined` removes. */
@@ -47,22 +48,49 @@ export class PagedValueTable implements ValueTable {
       this.#serial = 0
       return
     }
-    const entries = this.#entries as Entries
+    const entries = this.#entries as PageEntries
     pager.touchValue(page, entries, position)
+    if (entries.kind === 'rows') this.#set(page, position, value)
     // An accumulator that was changed in place is the object that is held.
-    if (value !== entries.valueAt(position)) entries.setAt(position, value)
+    else if (value !== entries.valueAt(position)) entries.setAt(position, value)
     this.#table.changed(page, current.key, value)
+  }
+
+  /** `undefined` removes. */
+  update(namespace: Namespace, value: unknown, own: (value: unknown, held: unknown) => unknown): void {
+    if (value === undefined) return this.remove(namespace)
+    this.#find(namespace)
+    const { current, pager, info } = this.#table
+    info.rows ??= new TableRows()
+    const page = this.#page
+    if (page === undefined || this.#position < 0) return this.put(namespace, own(value, undefined))
+    if (page.entries?.kind === 'objects' && intoRows(page, current.canonical, value)) {
+      this.#entries = page.entries
+      this.#position = page.entries.find(current.canonical, current.hash)
+    }
+    const entries = this.#entries as PageEntries
+    if (entries.kind === 'objects') return this.put(namespace, own(value, entries.valueAt(this.#position)))
+    pager.touchValue(page, entries, this.#position)
+    if (!entries.setAt(this.#position, value)) this.#set(page, this.#position, own(value, undefined))
+    this.#table.changed(page, current.key, value)
+  }
+
+  /** What may make other entries of those of the page. */
+  #set(page: Page, position: number, value: unknown): void {
+    const { canonical, hash } = this.#table.current
+    this.#position = setValue(page, position, canonical, hash, value)
+    this.#entries = page.entries
   }
 
   remove(namespace: Namespace): void {
     this.#find(namespace)
     const page = this.#page
     if (page === undefined || this.#position < 0) return
-    this.#removeAt(page, this.#entries as Entries, this.#position)
+    this.#removeAt(page, this.#entries as PageEntries, this.#position)
     this.#serial = 0
   }
 
-  #removeAt(page: Page, entries: Entries, position: number): void {
+  #removeAt(page: Page, entries: PageEntries, position: number): void {
     const { pager } = this.#table
     pager.touchValue(page, entries, position)
     pager.removed(page.root, keyAt(page, entries, position))
@@ -107,11 +135,10 @@ export class PagedValueTable implements ValueTable {
       return
     }
     const { pager } = this.#table
-    const entries = pager.open(page)
-    entries.reserve(keys.length)
+    pager.open(page).reserve(keys.length)
     for (let i = 0; i < keys.length; i++) {
       const owned = ownedKey(keys[i])
-      insertValue(page, entries, canonicalKey(owned), hashes[i] as number, owned, values[i], pager.epoch)
+      insertValue(page, canonicalKey(owned), hashes[i] as number, owned, values[i], pager.epoch)
     }
     this.#table.insertedAll(page, keys, values)
   }
@@ -129,10 +156,10 @@ export class PagedValueTable implements ValueTable {
       if (position < 0) position = pager.takeValue(page, canonical, hash)
       if (position < 0) {
         const owned = ownedKey(keys[i])
-        insertValue(page, entries, typeof owned === 'string' ? canonicalKey(owned) : canonical, hash, owned, values[i], pager.epoch)
+        insertValue(page, typeof owned === 'string' ? canonicalKey(owned) : canonical, hash, owned, values[i], pager.epoch)
         this.#table.inserted(page, owned, values[i])
       } else {
-        entries.setAt(position, values[i])
+        setValue(page, position, canonical, hash, values[i])
         this.#table.changed(page, keys[i], values[i])
       }
     }
@@ -149,14 +176,13 @@ export class PagedValueTable implements ValueTable {
     if (held !== undefined) this.#removeAt(held.page, held.entries, held.position)
   }
 
-  #locate(namespace: Namespace, keyGroup: number, canonical: CanonicalKey, hash: number): { readonly page: Page; readonly entries: Entries; readonly position: number } | undefined {
+  #locate(namespace: Namespace, keyGroup: number, canonical: CanonicalKey, hash: number): { readonly page: Page; readonly entries: PageEntries; readonly position: number } | undefined {
     const root = this.#table.root(namespace, keyGroup)
     if (root === undefined) return undefined
     const page = pageOf(root, hash)
-    const entries = this.#table.pager.open(page)
-    let position = entries.find(canonical, hash)
+    let position = this.#table.pager.open(page).find(canonical, hash)
     if (position < 0) position = this.#table.pager.takeValue(page, canonical, hash)
-    return position < 0 ? undefined : { page, entries, position }
+    return position < 0 ? undefined : { page, entries: page.entries as PageEntries, position }
   }
 
   #find(namespace: Namespace): void {
@@ -173,15 +199,18 @@ export class PagedValueTable implements ValueTable {
     }
     const { hash } = current
     const page = pageOf(root, hash)
-    const entries = pager.open(page)
+    let entries = pager.open(page)
     let position = current.isPair ? entries.findPair(current.first, current.second, hash) : entries.find(current.canonical, hash)
-    if (position < 0 && page.pack !== undefined) position = pager.takeValue(page, current.canonical, hash)
+    if (position < 0 && page.pack !== undefined) {
+      position = pager.takeValue(page, current.canonical, hash)
+      entries = page.entries as PageEntries
+    }
     this.#page = page
     this.#entries = entries
     if (position < 0) return
     this.#position = position
     // It is handed out, and may be changed before it is put.
-    if (typeof entries.valueAt(position) === 'object') pager.touchValue(page, entries, position)
+    if (entries.isLive(position)) pager.touchValue(page, entries, position)
   }
 
   #insert(namespace: Namespace, keyGroup: number, key: unknown, canonical: CanonicalKey, hash: number, value: unknown): void {
@@ -191,10 +220,10 @@ export class PagedValueTable implements ValueTable {
 
   #insertInto(page: Page, key: unknown, canonical: CanonicalKey, hash: number, value: unknown): void {
     const { pager } = this.#table
-    const entries = pager.open(page)
+    pager.open(page)
     // Such a key is not stored: its canonical form gives it back.
     const owned = isShortTuple(canonical) ? key : ownedKey(key)
-    insertValue(page, entries, typeof owned === 'string' ? canonicalKey(owned) : canonical, hash, owned, value, pager.epoch)
+    insertValue(page, typeof owned === 'string' ? canonicalKey(owned) : canonical, hash, owned, value, pager.epoch)
     this.#table.inserted(page, owned, value)
   }
 }

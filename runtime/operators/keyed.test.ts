@@ -141,6 +141,19 @@ test('a key selector that gives another key than it gave the sender is noticed',
   }))
 })
 
+test('ctx.state has what was declared and nothing else', () => {
+  const step = keyed({ n: { kind: 'value', defaultValue: 0 }, hasOwn: { kind: 'value', defaultValue: 7 } }, (_, ctx, out) => {
+    out.collect([Object.keys(ctx.state), ctx.state['hasOwn']?.value(), ctx.state['toString'], ctx.state['constructor'], ctx.state['__proto__'], 'hasOwnProperty' in ctx.state])
+  })
+  const h = new ChainHarness({ steps: [step], exchange: ways[0]!, openState })
+  h.records([{ k: 1 }, 1])
+  expect(h.take()).toMatchInlineSnapshot(`
+    [
+      "[["n","hasOwn"],7,null,null,null,false]@1",
+    ]
+  `)
+})
+
 test.for(ways)('0 and -0 are one key, and it is 0: $batchSize, fused $fusion', exchange => {
   const step = keyed({ n: { kind: 'value', defaultValue: 0 } }, (_, ctx, out) => {
     const n = (ctx.state['n']?.value() as number) + 1

@@ -30,10 +30,7 @@ export interface RowLayout {
   readonly width: number
   /** A new object. */
   readonly read: (i32: Int32Array, f64: Float64Array, at: number) => unknown
-  /**
-   * Writes all fields; false, and nothing is written, if the value is not an object with just these. In what order it has them is not
-   * looked at: as many as there are names, and each of them a number.
-   */
+  /** Writes all fields; false, and nothing is written, if the value is not an object of just these numbers, in this order. */
   readonly write: (value: unknown, i32: Int32Array, f64: Float64Array, at: number) => boolean
 }
 
@@ -102,13 +99,13 @@ return { ${names.map((name, i) => propertyText(name, at(i))).join(', ')} }
 },
 write(r, i32, f64, at) {
 if (typeof r !== 'object' || r === null || ${notPlainText(names)}) return false
-let count = 0
-for (const name in r) count++
-if (count !== ${names.length}) return false
+let k = 0
+for (const name in r) if (name !== names[k++]) return false
+if (k !== ${names.length}) return false
 ${names.map((_, i) => check(i)).join('')}
 ${names.map((_, i) => `${at(i)} = ${wide[i] === true ? `v${i}` : `x${i}`}`).join('\n')}
 return true
 } }`
   // oxlint-disable-next-line no-implied-eval -- the only text that comes from outside are names, as JSON.stringify writes them
-  return new Function('prototypeOf', 'objectPrototype', body)(Object.getPrototypeOf, Object.prototype) as Pick<RowLayout, 'read' | 'write'>
+  return new Function('prototypeOf', 'objectPrototype', 'names', body)(Object.getPrototypeOf, Object.prototype, names) as Pick<RowLayout, 'read' | 'write'>
 }

@@ -2,8 +2,8 @@
  * murmur3_128 (x64) over UTF-8 text as 32 hex digits: how Flink turns a uid into an operator id
  * (`StreamGraphHasherV2`, Guava's `Hashing.murmur3_128(0)`). Also our hash of a job graph and of a bundle.
  *
- * On 32-bit halves and not on BigInt, and with few calls: a process hashes some hundred bytes, early, when nothing is compiled
- * yet. There BigInt took 2-7 ms of its start.
+ * On 32-bit halves and not on BigInt, and with few calls: a process hashes some hundred bytes, and the command line a bundle, early,
+ * when nothing is compiled yet. There BigInt took 2-7 ms of a start.
  */
 
 /** The upper half of the last product; the lower one is what `multiply` returns. */

@@ -19,9 +19,7 @@ import { Supervisor } from '../deploy/supervisor.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
 import { terminalJobStatuses } from '../metrics/event.ts'
 import { EventJournal } from '../metrics/journal.ts'
-import { toDeploymentText } from '../protocol/deployment-text.ts'
 import type { FromTaskManager } from '../protocol/job-master.ts'
-import type { SlotDeployment } from '../protocol/slot.ts'
 import type { ToTaskManager } from '../protocol/task-executor.ts'
 import type { Watch, WatchedEvents } from '../protocol/watch.ts'
 import { listenForConnections, type Connection } from '../rpc/connection.ts'
@@ -95,7 +93,7 @@ function submitBuilt(request: SubmitBuiltRequest): void {
 
 let stopping = false
 
-// --- the connections of TaskManagers ---
+// --- the connections of TaskManagers, and of who watches ---
 
 interface Peer {
   readonly connection: Connection<ToTaskManager | WatchedEvents, FromTaskManager | Watch>
@@ -107,17 +105,9 @@ let nextConnection = 0
 function send(id: number, message: ToTaskManager): void {
   const peer = peers.get(id)
   if (peer === undefined) return
-  peer.connection.send(onTheWire(message))
-  if (message.kind === 'shutdown') killLater(peer.process)
-}
-
-/** What the TaskManager passes on to a slot as it is (`slot-worker.ts`). */
-function onTheWire(message: ToTaskManager): ToTaskManager {
   // Splits are whatever the connector's author made of them; control messages carry plain data only.
-  if (message.kind === 'addSplit') return { ...message, split: encodeValue(message.split, 'split') }
-  // The type is that of both ends; what is between them looks at neither.
-  if (message.kind === 'deploy') return { ...message, deployment: toDeploymentText(message.deployment) as unknown as SlotDeployment }
-  return message
+  peer.connection.send(message.kind === 'addSplit' ? { ...message, split: encodeValue(message.split, 'split') } : message)
+  if (message.kind === 'shutdown') killLater(peer.process)
 }
 
 function receive(id: number, message: FromTaskManager): void {

@@ -15,7 +15,8 @@ import { translate } from '../graph/translate.ts'
 import type { RuntimeEvent } from '../metrics/event.ts'
 import { EventJournal } from '../metrics/journal.ts'
 import { protocolVersion, type FromTaskManager } from '../protocol/job-master.ts'
-import type { SlotDeployment, TaskStatus } from '../protocol/slot.ts'
+import type { DeploymentText } from '../protocol/deployment-text.ts'
+import type { TaskStatus } from '../protocol/slot.ts'
 import type { ToTaskManager } from '../protocol/task-executor.ts'
 import { SnapshotFileWriter } from '../state/snapshot/snapshot-file.ts'
 import { SnapshotDirectory } from './checkpoint/snapshot-directory.ts'
@@ -160,7 +161,7 @@ export class TestCluster {
 }
 
 interface Running {
-  readonly deployment: SlotDeployment
+  readonly deployment: DeploymentText
   readonly slotIndex: number
   readonly tasks: { readonly vertex: number; readonly subtask: number }[]
 }
@@ -192,7 +193,7 @@ export class TestTaskManager {
     if (message.kind === 'trigger' && this.acknowledges) this.acknowledge(message)
   }
 
-  #deploy(deployment: SlotDeployment, slotIndex: number): void {
+  #deploy(deployment: DeploymentText, slotIndex: number): void {
     const tasks = executionPlan(this.#cluster.graph()).slots[deployment.slot]?.subtasks.map(({ vertex, subtask }) => ({ vertex, subtask })) ?? []
     const running = { deployment, slotIndex, tasks }
     this.running.push(running)

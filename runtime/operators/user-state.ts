@@ -25,17 +25,16 @@ export interface StateScope {
 export type UserStates = Readonly<Record<string, ValueState<unknown> | MapState<unknown, unknown>>>
 
 export function createUserStates(descriptors: StateDescriptors, backend: KeyedStateBackend, scope: StateScope): UserStates {
-  const states = new NamedStates()
+  const states = Object.create(noNames) as Record<string, ValueState<unknown> | MapState<unknown, unknown>>
   for (const [name, descriptor] of Object.entries(descriptors)) states[name] = createState(name, descriptor, backend, scope)
   return states
 }
 
 /**
- * Only what was declared has a name here. An object without a prototype would do, but V8 makes a hash table of one, and
- * `ctx.state.NAME` is read for every record, some 10 ns each time. With an empty prototype it is a load.
+ * The prototype of `ctx.state`: only what was declared has a name there. Without any prototype V8 would make a hash table of it, and
+ * `ctx.state.NAME` is read for every record, some 10 ns each time. With an empty one it is a load.
  */
-const NamedStates = function () {} as unknown as new () => Record<string, ValueState<unknown> | MapState<unknown, unknown>>
-NamedStates.prototype = Object.create(null) as object
+const noNames = Object.create(null) as object
 
 function createState(name: string, descriptor: StateDescriptor, backend: KeyedStateBackend, scope: StateScope) {
   const ttl = descriptor.ttl === undefined ? undefined : parseDuration(descriptor.ttl, `ttl of state ${JSON.stringify(name)}`)

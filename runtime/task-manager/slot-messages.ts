@@ -2,7 +2,8 @@
 import { join } from 'node:path'
 import type { ErrorData } from '../core/errors.ts'
 import type { Fence } from '../core/ids.ts'
-import type { SlotDeployment, SlotMail, SlotReport, SnapshotBlock, SnapshotFile } from '../protocol/slot.ts'
+import type { DeploymentText } from '../protocol/deployment-text.ts'
+import type { SlotMail, SlotReport, SnapshotBlock, SnapshotFile } from '../protocol/slot.ts'
 import type { ReportLoad } from './slot-runner.ts'
 
 /** `workerData` of a slot's worker: all that does not change from one deployment to the next. */
@@ -22,7 +23,7 @@ export function stateDirectoryOf(data: SlotWorkerData, fence: Fence): string {
 }
 
 export type ToSlotWorker =
-  | { readonly kind: 'start'; readonly deployment: SlotDeployment }
+  | { readonly kind: 'start'; readonly deployment: DeploymentText }
   | { readonly kind: 'mail'; readonly mail: SlotMail }
   /** All that was taken since the last such message, bytes of each kind. */
   | { readonly kind: 'taken'; readonly bytes: Readonly<Record<ReportLoad['kind'], number>> }

@@ -3,11 +3,12 @@
  * worker thread (`worker-slot.ts`), in the embedded cluster and the simulator a `Slot` in the same thread.
  */
 import type { ErrorData } from '../core/errors.ts'
-import type { SlotDeployment, SlotMail, SlotReport, SnapshotBlock, SnapshotFile } from '../protocol/slot.ts'
+import type { DeploymentText } from '../protocol/deployment-text.ts'
+import type { SlotMail, SlotReport, SnapshotBlock, SnapshotFile } from '../protocol/slot.ts'
 
 export interface SlotRunner {
   /** Begins a deployment. Called only when the one before has ended. */
-  start(deployment: SlotDeployment, events: SlotEvents): RunningSlot
+  start(deployment: DeploymentText, events: SlotEvents): RunningSlot
 }
 
 export interface RunningSlot {

@@ -18,7 +18,7 @@ import { DataPlane } from '../network/data-plane.ts'
 import type { CreateChain } from '../operators/chain.ts'
 import { createChain } from '../operators/create-chain.ts'
 import { userFrame } from '../operators/user-error.ts'
-import { fromDeploymentText, type DeploymentText } from '../protocol/deployment-text.ts'
+import { readDeployment } from '../protocol/deployment-text.ts'
 import type { SlotDeployment, SlotMail, SlotReport } from '../protocol/slot.ts'
 import type { SlotHost } from '../slot/host.ts'
 import { monotonicMs } from '../rpc/monotonic.ts'
@@ -60,8 +60,7 @@ export function runSlotWorker(data: SlotWorkerData, port: MessagePort): void {
 
   port.on('message', (message: ToSlotWorker) => {
     if (message.kind === 'start') {
-      // The JobManager has made text of its graph, which came through the TaskManager's main thread as it is.
-      deployment = fromDeploymentText(message.deployment as unknown as DeploymentText)
+      deployment = readDeployment(message.deployment)
       open(deployment).then(
         opened => {
           run = opened

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { ErrorData } from '../core/errors.ts'
 import type { Fence } from '../core/ids.ts'
-import { defaultJobConfig } from '../graph/config.ts'
 import type { FromTaskManager } from '../protocol/job-master.ts'
-import type { SlotDeployment, SlotMail, SnapshotBlock, SnapshotFile } from '../protocol/slot.ts'
+import type { DeploymentText } from '../protocol/deployment-text.ts'
+import type { SlotMail, SnapshotBlock, SnapshotFile } from '../protocol/slot.ts'
 import type { ToTaskManager } from '../protocol/task-executor.ts'
 import { TaskManager } from './task-manager.ts'
 import type { ReportLoad, RunningSlot, SlotEvents, SlotRunner, SnapshotFiles } from './slot-runner.ts'
@@ -14,7 +14,7 @@ class ManualSlot implements SlotRunner {
   readonly taken: ReportLoad[] = []
   runs: SlotEvents[] = []
 
-  start(deployment: SlotDeployment, events: SlotEvents): RunningSlot {
+  start(deployment: DeploymentText, events: SlotEvents): RunningSlot {
     this.mails.push(`start ${deployment.fence.epoch}.${deployment.fence.attempt}`)
     this.runs.push(events)
     return {
@@ -100,7 +100,7 @@ const deploy = (slotIndex: number, at: Fence): ToTaskManager => ({
   slotIndex,
   checkpointDirectory: '/chk',
   deployment: {
-    fence: at, clusterId: 'c', jobId: 'j', bundlePath: '/b', projectDirectory: '/p', graph: { name: 'j', vertices: [], edges: [], config: defaultJobConfig, hash: 'h' }, slot: slotIndex, peers: [], finishedVertices: [],
+    fence: at, clusterId: 'c', jobId: 'j', bundlePath: '/b', projectDirectory: '/p', graph: '{}', slot: slotIndex, peers: [], finishedVertices: [],
     restore: undefined,
   },
 })

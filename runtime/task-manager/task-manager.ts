@@ -11,7 +11,8 @@ import { sameFence, type Fence, type SubtaskRef } from '../core/ids.ts'
 import type { Millis } from '../core/time.ts'
 import { unreachable } from '../core/assert.ts'
 import { protocolVersion, type FromTaskManager } from '../protocol/job-master.ts'
-import type { SlotDeployment, SlotMail, SlotReport, TaskStatus } from '../protocol/slot.ts'
+import type { DeploymentText } from '../protocol/deployment-text.ts'
+import type { SlotMail, SlotReport, TaskStatus } from '../protocol/slot.ts'
 import type { ToTaskManager } from '../protocol/task-executor.ts'
 import { Heartbeat } from '../rpc/heartbeat.ts'
 import { PendingSnapshots } from './pending-snapshots.ts'
@@ -48,7 +49,7 @@ export interface TaskManagerPorts {
 
 /** One deployment in a slot, from `deploy` to `slotFree`. */
 interface Assignment {
-  readonly deployment: SlotDeployment
+  readonly deployment: DeploymentText
   readonly fence: Fence
   readonly run: RunningSlot
   /** By `vertex:subtask`, as the slot reported them. */
@@ -315,7 +316,7 @@ export class TaskManager {
   }
 }
 
-function concerns(deployment: SlotDeployment, message: { readonly fence: Fence; readonly jobId: string }): boolean {
+function concerns(deployment: DeploymentText, message: { readonly fence: Fence; readonly jobId: string }): boolean {
   return deployment.jobId === message.jobId && sameFence(deployment.fence, message.fence)
 }
 

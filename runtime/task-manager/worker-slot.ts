@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads'
 import { untouchedStdin } from '../deploy/thread-stdio.ts'
 import type { ErrorData } from '../core/errors.ts'
 import { warmAfterMs } from '../deploy/warm-up.ts'
-import type { SlotDeployment } from '../protocol/slot.ts'
+import type { DeploymentText } from '../protocol/deployment-text.ts'
 import { stateDirectoryOf, type FromSlotWorker, type SlotWorkerData, type ToSlotWorker } from './slot-messages.ts'
 import type { ReportLoad, RunningSlot, SlotEvents, SlotRunner } from './slot-runner.ts'
 
@@ -30,7 +30,7 @@ export class WorkerSlot implements SlotRunner {
     this.#warmUp()
   }
 
-  start(deployment: SlotDeployment, events: SlotEvents): RunningSlot {
+  start(deployment: DeploymentText, events: SlotEvents): RunningSlot {
     this.#warmUp()
     const worker = this.#warm as Worker
     this.#warm = undefined
@@ -46,7 +46,7 @@ export class WorkerSlot implements SlotRunner {
     this.#warm = undefined
   }
 
-  #run(worker: Worker, deployment: SlotDeployment, events: SlotEvents): RunningSlot {
+  #run(worker: Worker, deployment: DeploymentText, events: SlotEvents): RunningSlot {
     let ending: { readonly error: ErrorData | undefined } | undefined
     let terminating: NodeJS.Timeout | undefined
     const post = (message: ToSlotWorker) => worker.postMessage(message)

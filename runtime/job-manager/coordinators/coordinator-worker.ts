@@ -53,7 +53,8 @@ async function begin(start: StartEnumerators): Promise<void> {
 }
 
 async function evaluate({ bundlePath, graph: { config } }: StartEnumerators): Promise<EvaluatedJob> {
+  // Built here and to be run as it was: there is nothing to do again.
+  if (compiled !== undefined && JSON.stringify(compiled.graph.config) === JSON.stringify(config)) return compiled
   const definition = compiled?.definition ?? (await loadJobDefinition(bundlePath, config.args))
-  const asCompiled = compiled !== undefined && JSON.stringify(compiled.graph.config) === JSON.stringify(config)
-  return { definition, graph: asCompiled ? compiled!.graph : translate(definition, config) }
+  return { definition, graph: translate(definition, config) }
 }

@@ -380,13 +380,14 @@ export class JobRunner {
     }
     this.#checkpoints.handle({ kind: 'attemptStarted' })
     const peers = slots.map(slot => slot.dataSocket)
+    const graphText = JSON.stringify(graph)
     slots.forEach((slot, number) => {
       this.#ports.send(slot.taskManager, {
         kind: 'deploy',
         slotIndex: slot.slotIndex,
         checkpointDirectory: this.#snapshots.directory,
         deployment: {
-          fence: this.#fence(), clusterId: this.#options.clusterId, jobId, bundlePath, projectDirectory, graph,
+          fence: this.#fence(), clusterId: this.#options.clusterId, jobId, bundlePath, projectDirectory, graph: graphText,
           slot: number, peers, finishedVertices: restore?.finishedVertices ?? [], restore: restore && restoreOfSlot(restore, this.plan, number),
           ...(restore && Object.keys(restore.maxParallelism).length > 0 && { maxParallelism: restore.maxParallelism }),
         },

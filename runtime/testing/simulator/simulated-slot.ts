@@ -9,6 +9,7 @@ import { executionPlan, withMaxParallelism } from '../../graph/plan.ts'
 import { translate } from '../../graph/translate.ts'
 import type { JobDefinition } from '../../graph/transformation.ts'
 import { createChain } from '../../operators/create-chain.ts'
+import { readDeployment, type DeploymentText } from '../../protocol/deployment-text.ts'
 import type { SlotDeployment, SlotMail } from '../../protocol/slot.ts'
 import type { SlotFaults } from '../../slot/faults.ts'
 import { Slot } from '../../slot/slot.ts'
@@ -47,8 +48,8 @@ export class SimulatedSlot implements SlotRunner {
     this.#socket = socket
   }
 
-  start(deployment: SlotDeployment, events: SlotEvents): RunningSlot {
-    this.#running = new Running(this.#world, this.#socket, deployment, events)
+  start(deployment: DeploymentText, events: SlotEvents): RunningSlot {
+    this.#running = new Running(this.#world, this.#socket, readDeployment(deployment), events)
     return this.#running
   }
 

@@ -76,6 +76,8 @@ let nextPageId = 0
 export type TableKind = 'value' | 'map'
 /** A page with more entries splits. */
 export const largestPage = 256
+/** The same of rows that stay in memory: they are copied as bytes, so a large table is not felt, and what pages are besides rows stays in the processor's cache. */
+export const largestRowPage = 4096
 
 export class Page {
   readonly kind = 'page'

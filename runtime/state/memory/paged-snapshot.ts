@@ -32,6 +32,8 @@ const costOfStamp = 0.02
 const mostGathered = 512
 /** What is packed is only copied: so many entries cost what one costs that has to be encoded. */
 const packedPerObject = 8
+/** The same of rows. */
+const rowsPerObject = 16
 const bytesPerEntry = 256
 
 export class PagedSnapshot implements SnapshotRun {
@@ -190,7 +192,8 @@ export class PagedSnapshot implements SnapshotRun {
 }
 
 /** By entries or, where they are large, by bytes: a step is a part of a millisecond of either. */
-function costOf({ count, objects, bytes }: Page): number {
+function costOf({ count, objects, bytes, entries }: Page): number {
+  if (entries?.kind === 'rows' && count === objects) return pageCost + count / rowsPerObject
   return pageCost + Math.max(objects, bytes / bytesPerEntry) + (count - objects) / packedPerObject
 }
 

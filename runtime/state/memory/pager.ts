@@ -24,11 +24,11 @@ import { Entries } from './entries.ts'
 import { Kept } from './kept.ts'
 import { Pack } from './pack.ts'
 import { packObjects, takeAll, takeField, takeKey, takeValue } from './packing.ts'
-import { keyAt, largestPage, mapOverhead } from './page.ts'
+import { keyAt, largestPage, largestRowPage, mapOverhead } from './page.ts'
 import type { Entry, Page, PageEntries, Root } from './page.ts'
 import type { PageStore } from './page-store.ts'
 import type { Removals } from './removals.ts'
-import { encodeSection, valuesWith } from './section.ts'
+import { encodeSection, rowSection, valuesWith } from './section.ts'
 import { splitPage } from './split.ts'
 
 /** Takes the section of a page as it was when the snapshot began. */
@@ -108,6 +108,10 @@ export class Pager {
     this.#clock = options.clock
   }
 
+  /** What goes to disk goes by pages: those stay small. */
+  get largestRowPage(): number {
+    return this.#store === undefined ? largestRowPage : largestPage
+  }
   get bytes(): number {
     return this.#objectBytes + this.#packBytes
   }
@@ -294,9 +298,16 @@ export class Pager {
     const stamps = { since: this.#since, until: this.#running }
     const kept = this.#kept.get(page)
     this.#kept.delete(page)
-    if (stamps.since > 0 && page.root.table.kind === 'value' && (pack === undefined || page.packChanged < stamps.since)) {
+    const { entries, root } = page
+    if (entries?.kind === 'rows' && entries.layout.keys !== 'others' && (pack === undefined || page.packChanged < stamps.since)) {
+      const section = rowSection(root, entries, stamps)
+      if (section !== undefined) this.#snapshot?.write(page, section)
+      if (kept !== undefined) this.#snapshot?.changed(root, kept.keys, kept.values)
+      return
+    }
+    if (stamps.since > 0 && root.table.kind === 'value' && (pack === undefined || page.packChanged < stamps.since)) {
       const { keys, values } = valuesWith(page, kept, stamps)
-      if (keys.length > 0) this.#snapshot?.changed(page.root, keys, values)
+      if (keys.length > 0) this.#snapshot?.changed(root, keys, values)
       return
     }
     const section = encodeSection(page, pack, kept, stamps)

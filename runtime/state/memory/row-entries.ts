@@ -8,12 +8,11 @@
 import { canonicalPair, isI32, keyOfShortTuple } from '../../core/key-group.ts'
 import type { CanonicalKey } from '../../core/key-group.ts'
 import { Entries } from './entries.ts'
-import { keyOffset, type RowKeys, type RowLayout } from './row-layout.ts'
+import { keyOffset, wideView, type RowKeys, type RowLayout } from './row-layout.ts'
 
 const fewestSlots = 16
 /** Where an entry lies further than this from its slot, hashes are equal and not unlucky. */
 const farthest = 64
-const noNumbers = new Float64Array(0)
 
 export class RowEntries {
   readonly kind = 'rows'
@@ -188,6 +187,20 @@ export class RowEntries {
     }
   }
 
+  /** Copies the rows of those with a stamp from `since` on and before `until`, one after another; returns how many. */
+  copyRows(since: number, until: number, into: Int32Array): number {
+    const i32 = this.#i32
+    const width = this.#width
+    let to = 0
+    for (let at = 0; at < i32.length; at += width) {
+      const stamp = i32[at + 1] as number
+      if (i32[at] === 0 || stamp < since || stamp >= until) continue
+      copyRow(i32, at, into, to, width)
+      to += width
+    }
+    return to / width
+  }
+
   /** How many have this bit, which is not the last, in their hashes. */
   countWith(bit: number): number {
     let count = 0
@@ -261,10 +274,6 @@ export function rowBytes({ width, keys }: RowLayout): number {
 
 export function rowKeysOf(key: CanonicalKey): RowKeys {
   return isI32(key) ? 'one' : typeof key === 'string' && key.length === 6 && keyOfShortTuple(key)?.length === 2 ? 'two' : 'others'
-}
-
-function wideView({ wide }: RowLayout, i32: Int32Array): Float64Array {
-  return wide.includes(true) ? new Float64Array(i32.buffer) : noNumbers
 }
 
 function freeSlot(i32: Int32Array, width: number, mask: number, slot: number): number {

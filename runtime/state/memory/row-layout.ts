@@ -14,6 +14,7 @@ import { canGenerate, notPlainText, propertyText } from '../../codec/code-genera
 export type RowKeys = 'one' | 'two' | 'others'
 
 const mostFields = 32
+const noNumbers = new Float64Array(0)
 const keysIn = { one: 1, two: 2, others: 0 } as const
 /** Where keys begin. */
 export const keyOffset = 2
@@ -40,6 +41,12 @@ export class TableRows {
   layout: RowLayout | undefined = undefined
   /** Pages that could have none. */
   refused = 0
+  /** A page with more of them splits, if its keys lie in rows too. */
+  readonly largestPage: number
+
+  constructor(largestPage: number) {
+    this.largestPage = largestPage
+  }
 }
 
 /** undefined: such a value cannot lie in a row. */
@@ -68,7 +75,7 @@ export function hasRoom(layout: RowLayout, value: unknown, keys: RowKeys): boole
 
 const isWide = (field: number) => !isI32(field) || Object.is(field, -0)
 
-function layoutOf(keys: RowKeys, names: readonly string[], wide: readonly boolean[]): RowLayout {
+export function layoutOf(keys: RowKeys, names: readonly string[], wide: readonly boolean[]): RowLayout {
   let end = keyOffset + keysIn[keys]
   const offsets: number[] = []
   const place = (i: number, numbers: number) => {
@@ -86,7 +93,14 @@ function layoutOf(keys: RowKeys, names: readonly string[], wide: readonly boolea
   return { keys, names, wide, width: anyWide ? end + (end % 2) : end, ...generate(names, wide, offsets) }
 }
 
+/** The same memory in numbers of 64 bits, where the layout has such. */
+export function wideView({ wide }: RowLayout, i32: Int32Array): Float64Array {
+  return wide.includes(true) ? new Float64Array(i32.buffer) : noNumbers
+}
+
 function generate(names: readonly string[], wide: readonly boolean[], offsets: readonly number[]): Pick<RowLayout, 'read' | 'write'> {
+  // Where no function can be made from text there are no rows in memory, but perhaps in a snapshot that was made elsewhere.
+  if (!canGenerate) return { read: (i32, f64, at) => Object.fromEntries(names.map((name, i) => [name, (wide[i] === true ? f64[(at + offsets[i]!) >> 1] : i32[at + offsets[i]!])])), write: () => false }
   const at = (i: number) => (wide[i] === true ? `f64[(at + ${offsets[i]}) >> 1]` : `i32[at + ${offsets[i]}]`)
   const check = (i: number) =>
     `const v${i} = r[${JSON.stringify(names[i])}]; if (typeof v${i} !== 'number') return false\n` +

@@ -14,8 +14,9 @@
  *            removed (3)     values: value([key, ...])
  *                            maps:   value([[key, ...], [field, ...]]), as many of both
  *            gone (4)        nothing: all of (namespace, key group) was removed
+ *            rows (5)        values: rows (`row-section.ts`)
  *
- * The last two are in snapshots of what has changed since an earlier one, before all that came or changed.
+ * What was removed is in snapshots of what has changed since an earlier one, before all that came or changed.
  *
  * Who keeps a block keeps a checksum of it: sections have none, because it is the slot's thread that writes them. Numbers are
  * little endian; `entries` is the codec's entry encoding, `value` that of one value. Columns cost about 10 us
@@ -34,6 +35,8 @@ import { addMaps, addValues } from './packing.ts'
 import { bodiesIn } from './records.ts'
 import type { Records } from './records.ts'
 import type { RemovedEntries } from './removals.ts'
+import type { RowEntries } from './row-entries.ts'
+import { decodeRows, encodeRows } from './row-section.ts'
 
 const blockVersion = 1
 const blockVersionWithNames = 2
@@ -49,6 +52,7 @@ const plain = 1
 const packed = 2
 const removed = 3
 const gone = 4
+const rows = 5
 /** Up to so many entries a section is plain. */
 const fewEntries = 16
 const kindCodes = { value: 0, map: 1 } as const
@@ -98,6 +102,12 @@ export function valuesWith(page: Page, kept: Kept | undefined, { since, until }:
     values.push(...kept.values)
   }
   return { keys, values }
+}
+
+/** Of a value table: what a snapshot holds of the rows of a page. undefined: nothing. */
+export function rowSection({ namespace }: Root, entries: RowEntries, { since, until }: Stamps): Uint8Array | undefined {
+  const encoded = encodeRows(entries, since, until, beforeBody)
+  return encoded && finish(encoded.bytes, namespace, encoded.count, rows)
 }
 
 function mapsWith(page: Page, { since, until }: Stamps): Entry[] {
@@ -209,6 +219,7 @@ export function decodeValues({ encoding, body, shapes, piece }: Section): { read
     }
     return { keys, values }
   }
+  if (encoding === rows) return decodeRows(body)
   return encoding === plain ? pairs(decodeValue(body) as unknown[]) : decodeEntries(body, piece)
 }
 
@@ -267,7 +278,7 @@ function readSection(bytes: Uint8Array, at: number, where: string, shapes: Share
   if (next > bytes.length) throw damaged(where, 'a section is cut off')
   const body = bytes.subarray(at + sectionHeader, next)
   const encoding = view.getUint32(at + 20, true)
-  if (encoding > gone) throw damaged(where, `a section has unknown encoding ${encoding}`)
+  if (encoding > rows) throw damaged(where, `a section has unknown encoding ${encoding}`)
   return { section: { namespace: view.getFloat64(at, true), count: view.getUint32(at + 8, true), encoding, body, shapes, piece }, next }
 }
 

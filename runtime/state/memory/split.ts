@@ -4,6 +4,7 @@ import type { CanonicalKey } from '../../core/key-group.ts'
 import { fieldPageHash } from './current-key.ts'
 import { Entry, mapsOf, Page, replaceWithHalves } from './page.ts'
 import type { Fields, PageEntries } from './page.ts'
+import { mostEntries } from './value-entries.ts'
 
 /** What becomes of the parts; the pager. */
 export interface PageOwner {
@@ -60,6 +61,8 @@ function halves(page: Page, owner: PageOwner): Page[] {
   else splitMaps(page, entries, low, high, bit)
   low.bytes = page.objects === 0 ? 0 : Math.round((page.bytes * low.objects) / page.objects)
   high.bytes = page.bytes - low.bytes
+  low.splitAbove = mostEntries(low)
+  high.splitAbove = mostEntries(high)
   low.changed = high.changed = page.changed
   low.packChanged = high.packChanged = page.packChanged
   low.hits = low.seen = high.hits = high.seen = page.hits

@@ -5,9 +5,9 @@
  */
 import { isShortTuple } from '../../core/key-group.ts'
 import type { CanonicalKey } from '../../core/key-group.ts'
-import type { Page, PageEntries } from './page.ts'
+import { largestPage, type Page, type PageEntries } from './page.ts'
 import { RowEntries, rowKeysOf } from './row-entries.ts'
-import { hasRoom, rowLayout, TableRows, widened, type RowLayout } from './row-layout.ts'
+import { hasRoom, rowLayout, widened, type RowLayout, type TableRows } from './row-layout.ts'
 
 /** With fewer entries, arrays of their own would cost more than they save. */
 const fewestRows = 8
@@ -49,13 +49,14 @@ export function intoRows(page: Page, canonical: CanonicalKey, value: unknown): b
 
 /** The rows of a page have no room for `value`. */
 export function makeRoom(page: Page, canonical: CanonicalKey, value: unknown): void {
-  const rows = (page.root.table.rows ??= new TableRows())
+  const rows = page.root.table.rows as TableRows
   const entries = page.entries as RowEntries
   const layout = layoutFor(rows, canonical, value)
   // Where it has room already, it is hashes that are equal.
   const made = layout === undefined || layout === entries.layout ? undefined : rowsOf(entries, layout)
   if (made !== undefined) return useRows(page, rows, made)
   page.entries = entries.toObjects()
+  page.splitAbove = largestPage
   refuse(page, rows)
 }
 
@@ -82,6 +83,12 @@ function rowsOf(entries: PageEntries, layout: RowLayout): RowEntries | undefined
 function useRows(page: Page, rows: TableRows, made: RowEntries): void {
   rows.layout = made.layout
   page.entries = made
+  page.splitAbove = mostEntries(page)
+}
+
+/** A page with more of them splits. */
+export function mostEntries({ entries, root }: Page): number {
+  return entries?.kind === 'rows' && entries.layout.keys !== 'others' ? (root.table.rows as TableRows).largestPage : largestPage
 }
 
 function refuse(page: Page, rows: TableRows): void {

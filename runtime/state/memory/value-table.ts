@@ -61,7 +61,7 @@ export class PagedValueTable implements ValueTable {
     if (value === undefined) return this.remove(namespace)
     this.#find(namespace)
     const { current, pager, info } = this.#table
-    info.rows ??= new TableRows()
+    info.rows ??= new TableRows(pager.largestRowPage)
     const page = this.#page
     if (page === undefined || this.#position < 0) return this.put(namespace, own(value, undefined))
     if (page.entries?.kind === 'objects' && intoRows(page, current.canonical, value)) {

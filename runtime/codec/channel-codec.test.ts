@@ -75,8 +75,10 @@ for (const [name, make] of pairs) {
   })
 
   test(`${name}: 10,000 random records in streams of mixed shapes arrive equal`, () => {
+    const item = fc.oneof(fc.record({ x: fc.integer(), y: fc.oneof(fc.string(), fc.constant(null)), z: fc.array(fc.double(), { maxLength: 2 }) }, { requiredKeys: ['x'] }), fc.integer())
+    const lists = fc.oneof(fc.array(fc.integer(), { maxLength: 3 }), fc.array(fc.record({ x: fc.integer(), y: fc.string() }), { maxLength: 3 }), fc.array(item, { maxLength: 3 }))
     const flat = fc.record(
-      { a: fc.integer(), b: fc.double(), c: fc.string(), d: fc.oneof(fc.boolean(), fc.constantFrom(null, undefined)), e: fc.oneof(fc.integer(), fc.string({ unit: 'binary' })) },
+      { a: fc.integer(), b: fc.double(), c: fc.string(), d: fc.oneof(fc.boolean(), fc.constantFrom(null, undefined)), e: fc.oneof(fc.integer(), fc.string({ unit: 'binary' })), f: lists },
       { requiredKeys: ['a'] },
     )
     const record = fc.oneof({ weight: 5, arbitrary: flat }, { weight: 1, arbitrary: anyValue }, { weight: 1, arbitrary: fc.array(fc.tuple(fc.string({ maxLength: 3 }), anyValue), { maxLength: 4 }).map(ownFields) })
@@ -211,7 +213,12 @@ test('a frame is a msgpack array that any msgpack reader understands; columns ar
         1,
         4,
         "tags",
-        5,
+        [
+          0,
+          "",
+          4,
+          0,
+        ],
         0,
       ],
     ]
@@ -231,7 +238,9 @@ test('a frame is a msgpack array that any msgpack reader understands; columns ar
       "bin 0 0 0 0 0 0 224 63 0 0 0 0 0 0 240 63",
       "bin 11",
       "bin 1",
-      "bin 10 1 65 120 10 0",
+      "bin 1 0",
+      "bin 1",
+      "bin 0 120",
     ]
   `)
   expect((records as unknown[])[0]).toBe(frameType.records)

@@ -17,7 +17,7 @@ import { ColumnSetIn, readHashes, readTimestamps } from './columns-in.ts'
 import { ColumnSetOut, writeF64, writeI32 } from './columns-out.ts'
 import { maxRecordsPerFrame } from './columns.ts'
 import { packArrayHeader, packNil, packNumber, Unpacker } from './msgpack.ts'
-import { anyShape, packShape, ShapeInference, shapeText, unpackShape, type Shape } from './shape.ts'
+import { anyShape, packShape, ShapeInference, shapeLimits, shapeText, unpackShape, type Shape } from './shape.ts'
 import { refuseFirst, unsupportedSignal } from './unsupported.ts'
 
 /** A longer frame is cut in two, unless it holds one record. */
@@ -158,7 +158,7 @@ export class ColumnarDecoder {
   }
 
   decode(frame: Uint8Array): Batch | undefined {
-    const input = new Unpacker(new ByteReader(frame), { depth: 4, elements: 1024 })
+    const input = new Unpacker(new ByteReader(frame), shapeLimits)
     const items = input.arrayHeader()
     const type = input.uint()
     input.uint()

@@ -1,7 +1,7 @@
 /** Columns on their way in: items of a msgpack array (`columns.ts`), checked, and read by the loops. */
 import { NO_TIMESTAMP } from '../core/time.ts'
 import { ByteReader, DecodeError } from './bytes.ts'
-import { bytesOf, capacityFor, itemCount, noBytes, noF64, noI32, ShapeLoops, textKind } from './columns.ts'
+import { bytesOf, capacityFor, itemCount, maxRecordsPerFrame, noBytes, noF64, noI32, ShapeLoops, textKind } from './columns.ts'
 import { DictionaryIn, maxEntries } from './dictionary.ts'
 import type { Unpacker } from './msgpack.ts'
 import type { PieceText } from './piece-text.ts'
@@ -24,7 +24,7 @@ export class ColumnSetIn {
   constructor(shape: Shape, generate: boolean, dictionaries = false) {
     this.shape = shape
     this.items = itemCount(shape, dictionaries)
-    this.#columns = shape.columns.map(column => new ColumnIn(column, dictionaries))
+    this.#columns = shape.columns.map(column => new ColumnIn(column, generate, dictionaries))
     this.#loops = new ShapeLoops(shape, generate)
   }
 
@@ -36,10 +36,42 @@ export class ColumnSetIn {
   }
 }
 
+/** The arrays of a column of lists. */
+class ListsIn {
+  readonly #columns: ColumnSetIn
+  #items: unknown[] = []
+  /** Of the array that comes next. */
+  #list = 0
+  #from = 0
+
+  constructor(items: Shape, generate: boolean) {
+    this.#columns = new ColumnSetIn(items, generate)
+  }
+
+  /** @throws DecodeError */
+  read(input: Unpacker, items: number, piece: PieceText | undefined): void {
+    if (items > maxRecordsPerFrame) throw new DecodeError(`lists of ${items} items`)
+    // Those of a damaged frame are gone.
+    this.#items = []
+    this.#list = this.#from = 0
+    this.#columns.read(input, items, this.#items, piece)
+  }
+
+  next(lengths: Int32Array): unknown[] {
+    const from = this.#from
+    this.#from += lengths[this.#list++] as number
+    return this.#items.slice(from, this.#from)
+  }
+
+  finish(): void {
+    this.#items = []
+  }
+}
+
 /** One column while it is read. */
 class ColumnIn implements ColumnData {
   readonly column: Column
-  /** i32 values, lengths of text, or numbers of texts. */
+  /** i32 values, lengths of text or lists, or numbers of texts. */
   i32 = noI32
   f64 = noF64
   u8 = noBytes
@@ -48,11 +80,13 @@ class ColumnIn implements ColumnData {
   texts: readonly string[] | undefined
   passing = noTexts
   values = noValues
+  readonly list: ListsIn | undefined
   #anyBytes = noReader
   readonly #dictionary: DictionaryIn | undefined
 
-  constructor(column: Column, dictionaries: boolean) {
+  constructor(column: Column, generate: boolean, dictionaries: boolean) {
     this.column = column
+    this.list = column.items === undefined ? undefined : new ListsIn(column.items, generate)
     this.#dictionary = dictionaries && column.kind === 'string' ? new DictionaryIn() : undefined
   }
 
@@ -87,6 +121,9 @@ class ColumnIn implements ColumnData {
       case 'any':
         this.#anyBytes = new ByteReader(input.bin())
         this.values = new ValueReader(this.#anyBytes)
+        return
+      case 'list':
+        this.list?.read(input, this.#readWidths(input.bin(), count), piece)
     }
   }
 
@@ -99,6 +136,7 @@ class ColumnIn implements ColumnData {
     this.texts = undefined
     this.passing = noTexts
     this.#dictionary?.finish()
+    this.list?.finish()
     if (this.column.kind === 'bool') this.u8 = noBytes
     if (this.column.kind === 'any') {
       this.#anyBytes = noReader

@@ -1,13 +1,14 @@
 /** Columns on their way out: filled by the loops, then written as items of a msgpack array (`columns.ts`). */
 import { spreadKeyHash } from '../core/key-group.ts'
 import { ByteWriter } from './bytes.ts'
-import { bytesOf, capacityFor, itemCount, noBytes, noF64, noI32, ShapeLoops, textKind } from './columns.ts'
+import { bytesOf, capacityFor, itemCount, maxRecordsPerFrame, noBytes, noF64, noI32, ShapeLoops, textKind } from './columns.ts'
 import { DictionaryOut } from './dictionary.ts'
 import { packBinHeader, packNil } from './msgpack.ts'
 import type { ColumnBuffers } from './record-loops.ts'
 import { hasPresence, shapeText, type Column, type Shape } from './shape.ts'
 import { presence, seenSort, sort } from './sorts.ts'
 import { text as textCodec } from './text.ts'
+import { unsupportedSignal } from './unsupported.ts'
 import { ValueWriter } from './value-writer.ts'
 
 /** All columns of a shape while they are filled. */
@@ -25,9 +26,9 @@ export class ColumnSetOut {
   constructor(shape: Shape, generate: boolean, dictionaries = false) {
     this.shape = shape
     this.text = shapeText(shape)
-    this.mayBeExact = shape.columns.every(({ kind, absent }) => kind !== 'any' && !(absent & sort.missing))
+    this.mayBeExact = mayBeExact(shape)
     this.items = itemCount(shape, dictionaries)
-    this.#columns = shape.columns.map(column => new ColumnOut(column, dictionaries))
+    this.#columns = shape.columns.map(column => new ColumnOut(column, generate, dictionaries))
     this.#loops = new ShapeLoops(shape, generate)
   }
 
@@ -35,7 +36,7 @@ export class ColumnSetOut {
   fill(values: readonly unknown[], records: number, keyHashes?: Int32Array): boolean {
     const columns = this.#columns
     for (const column of columns) column.begin(records, keyHashes, () => keyHashes !== undefined && isKeyColumn(this.shape, column.column, values, records, keyHashes))
-    return this.#loops.of(columns).fill(values, records, columns) === -1
+    return this.#loops.of(columns).fill(values, records, columns) === -1 && columns.every(column => column.list === undefined || column.list.fill())
   }
 
   /** After `fill`: whether these records alone would have led to this very shape. False where that is not known. */
@@ -58,6 +59,10 @@ export class ColumnSetOut {
   }
 }
 
+function mayBeExact({ columns }: Shape): boolean {
+  return columns.every(({ kind, absent, items }) => kind !== 'any' && !(absent & sort.missing) && (items === undefined || mayBeExact(items)))
+}
+
 /** Whether the hashes are those of a column, by all appearances: the first, the middle and the last record say so. */
 function isKeyColumn({ layout }: Shape, { name }: Column, values: readonly unknown[], records: number, keyHashes: Int32Array): boolean {
   return [0, records >> 1, records - 1].every(at => {
@@ -66,6 +71,59 @@ function isKeyColumn({ layout }: Shape, { name }: Column, values: readonly unkno
     const value: unknown = layout === 'single' ? record : typeof record === 'object' && record !== null ? Object.getOwnPropertyDescriptor(record, name)?.value : undefined
     return typeof value === 'string' && spreadKeyHash(value) === keyHashes[at]
   })
+}
+
+/** The arrays of a column of lists: their lengths, and all their items as columns of their own. */
+class ListsOut {
+  readonly #columns: ColumnSetOut
+  #lengths = noI32
+  #lists = 0
+  /** A new one for each fill: to keep young items in an old array would cost more. */
+  #items: unknown[] = []
+  #itemCount = 0
+
+  constructor(items: Shape, generate: boolean) {
+    this.#columns = new ColumnSetOut(items, generate)
+  }
+
+  begin(records: number): void {
+    if (this.#lengths.length < records) this.#lengths = new Int32Array(capacityFor(records))
+    this.#lists = 0
+    this.#items = []
+  }
+
+  /** False if it is no array. @throws UnsupportedSignal */
+  push(list: unknown): boolean {
+    if (!Array.isArray(list) || Object.getPrototypeOf(list) !== Array.prototype) return false
+    // As for single values (`value-writer.ts`): what an array can hide is looked for on the first.
+    if (this.#lists === 0 && (Object.keys(list).length !== list.length || Object.getOwnPropertySymbols(list).length > 0)) throw unsupportedSignal
+    if ((list as { index?: unknown }).index !== undefined) throw unsupportedSignal
+    const items = this.#items
+    for (let i = 0; i < list.length; i++) {
+      const item: unknown = list[i]
+      if (item === undefined && !Object.hasOwn(list, i)) throw unsupportedSignal
+      items.push(item)
+    }
+    this.#lengths[this.#lists++] = list.length
+    return true
+  }
+
+  /** After all were pushed: false if an item does not fit. */
+  fill(): boolean {
+    const items = this.#items
+    this.#items = []
+    this.#itemCount = items.length
+    return items.length <= maxRecordsPerFrame && this.#columns.fill(items, items.length)
+  }
+
+  isExact(): boolean {
+    return this.#columns.isExact(this.#itemCount)
+  }
+
+  write(out: ByteWriter): void {
+    writeWidths(out, this.#lengths, this.#lists, largest(this.#lengths, this.#lists))
+    this.#columns.write(out, this.#itemCount)
+  }
 }
 
 /** One column while it is filled. Which arrays are used follows from the kind. */
@@ -80,13 +138,15 @@ class ColumnOut implements ColumnBuffers {
   /** Values that are present. */
   count = 0
   readonly values: ValueWriter
+  readonly list: ListsOut | undefined
   /** Set while texts are gathered for a dictionary. */
   texts: string[] | undefined
   #keyHashes: Int32Array | undefined
   readonly #dictionary: DictionaryOut | undefined
 
-  constructor(column: Column, dictionaries: boolean) {
+  constructor(column: Column, generate: boolean, dictionaries: boolean) {
     this.column = column
+    this.list = column.items === undefined ? undefined : new ListsOut(column.items, generate)
     this.#dictionary = dictionaries && column.kind === 'string' ? new DictionaryOut() : undefined
     this.values = new ValueWriter(new ByteWriter(column.kind === 'any' ? 1024 : 0))
   }
@@ -102,7 +162,7 @@ class ColumnOut implements ColumnBuffers {
     } else if (kind === 'any') {
       this.values.out.reset()
       this.values.begin()
-    }
+    } else this.list?.begin(records)
     if (hasPresence(this.column)) {
       const bytes = (records + 3) >> 2
       if (this.presence.length < bytes) this.presence = new Uint8Array(capacityFor(bytes))
@@ -137,6 +197,7 @@ class ColumnOut implements ColumnBuffers {
       if (column.kind === 'none') return true
     }
     if (count === 0) return column.kind === 'none'
+    if (this.list !== undefined) return this.list.isExact()
     if (column.kind !== 'f64') return true
     for (let i = 0; i < count; i++) if (seenSort(this.f64[i]) === sort.f64) return true
     return false
@@ -165,6 +226,8 @@ class ColumnOut implements ColumnBuffers {
         return
       case 'any':
         return bin(out, this.values.out.bytes, this.values.out.length)
+      case 'list':
+        return this.list?.write(out)
     }
   }
 

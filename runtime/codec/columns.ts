@@ -5,15 +5,16 @@
  *
  * What a column is in a frame: if it has absent values, a bin of two bits per record (`presence`); then, for the values
  * that are present, `bool` a byte each, `i32` and `f64` as they are, `string` a bin of lengths in UTF-16 units (1, 2 or 4
- * bytes each) and a bin of the joined text behind one byte that says how it is written, `any` a bin of values (`value-tags.ts`).
+ * bytes each) and a bin of the joined text behind one byte that says how it is written, `any` a bin of values (`value-tags.ts`),
+ * `list` a bin of lengths like those of text and the columns of all items, one array's after the other's.
  *
- * In frames, not in pages of state, `string` has a third item, nil or what `dictionary.ts` says; if it says so, the first bin
+ * In frames, not in pages of state or lists, `string` has a third item, nil or what `dictionary.ts` says; if it says so, the first bin
  * is numbers (1, 2 or 4 bytes each) and the text that of the new entries.
  */
 import { recordLoops, type RecordLoops } from './record-loops.ts'
 import { hasPresence, type Shape } from './shape.ts'
 
-/** In one frame or page; some columns take no bytes at all, so a count must have a limit of its own. */
+/** In one frame or page, and in all lists of a column; some columns take no bytes at all, so a count must have a limit of its own. */
 export const maxRecordsPerFrame = 1024 * 1024
 
 /** How joined text is written. */
@@ -29,7 +30,12 @@ export const capacityFor = (count: number) => Math.max(64, 2 ** Math.ceil(Math.l
 /** Items that the columns of this shape are. */
 export function itemCount(shape: Shape, dictionaries: boolean): number {
   let count = 0
-  for (const column of shape.columns) count += (hasPresence(column) ? 1 : 0) + (column.kind === 'none' ? 0 : column.kind !== 'string' ? 1 : dictionaries ? 3 : 2)
+  for (const column of shape.columns) {
+    const { kind, items } = column
+    if (hasPresence(column)) count++
+    if (items !== undefined) count += 1 + itemCount(items, false)
+    else if (kind !== 'none') count += kind !== 'string' ? 1 : dictionaries ? 3 : 2
+  }
   return count
 }
 

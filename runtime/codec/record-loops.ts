@@ -24,6 +24,8 @@ export interface ColumnBuffers {
   /** Two bits for each record. */
   readonly presence: Uint8Array
   readonly values: ValueWriter
+  /** Of a column of lists: takes one; false if it is none. */
+  readonly list: { push(list: unknown): boolean } | undefined
   /** All text, joined. */
   text: string
   /** Where it is set, texts are only gathered: it is long enough. */
@@ -40,6 +42,8 @@ export interface ColumnData {
   readonly u8: Uint8Array
   readonly presence: Uint8Array
   readonly values: ValueReader
+  /** Of a column of lists, whose lengths are in `i32`. */
+  readonly list: { next(lengths: Int32Array): unknown[] } | undefined
   readonly text: string
   /** By number, where the column is one of numbers; those from `maxEntries` on are in `passing`. */
   readonly texts: readonly string[] | undefined
@@ -97,13 +101,16 @@ function generatedLoops(shape: Shape, numbers: boolean): RecordLoops {
   }
 }
 
+/** What of a column the loops use. */
+const arrays = { none: '', bool: 'u8', i32: 'i32', f64: 'f64', string: 'i32', any: 'values', list: 'list' } as const
+
 function fillText({ layout, columns }: Shape, numbers: boolean): string {
   const lines = ['return function fill(values, records, columns) {']
   const optional = columns.some(isOptional)
   columns.forEach((column, c) => {
     const from = `columns[${c}]`
     if (hasPresence(column)) lines.push(`const p${c} = ${from}.presence; let j${c} = 0`)
-    const array = { none: '', bool: 'u8', i32: 'i32', f64: 'f64', string: 'i32', any: 'values' }[column.kind]
+    const array = arrays[column.kind]
     if (array !== '') lines.push(`const a${c} = ${from}.${array}`)
     if (column.kind === 'string') lines.push(`let t${c} = ''`, numbers ? `const d${c} = ${from}.texts` : '')
   })
@@ -172,6 +179,8 @@ function store({ kind }: Column, c: number, index: string, numbers: boolean): st
       return `if (typeof ${v} !== 'string') return i; ${numbers ? `if (d${c} !== undefined) d${c}[${index}] = ${v}; else` : ''} { ${at} = ${v}.length; t${c} += ${v} }`
     case 'any':
       return `a${c}.write(${v})`
+    case 'list':
+      return `if (!a${c}.push(${v})) return i`
     case 'none':
       return 'return i'
   }
@@ -182,8 +191,9 @@ function buildText({ layout, columns }: Shape, numbers: boolean): string {
   columns.forEach((column, c) => {
     const from = `columns[${c}]`
     if (hasPresence(column)) lines.push(`const p${c} = ${from}.presence; let j${c} = 0`)
-    const array = { none: '', bool: 'u8', i32: 'i32', f64: 'f64', string: 'i32', any: 'values' }[column.kind]
+    const array = arrays[column.kind]
     if (array !== '') lines.push(`const a${c} = ${from}.${array}`)
+    if (column.kind === 'list') lines.push(`const l${c} = ${from}.i32`)
     if (column.kind === 'string') lines.push(`const t${c} = ${from}.text; let q${c} = 0`, numbers ? `const d${c} = ${from}.texts, e${c} = ${from}.passing; let n${c} = 0` : '')
   })
   lines.push('for (let i = 0; i < records; i++) {')
@@ -228,6 +238,8 @@ function load({ kind }: Column, c: number, index: string, numbers: boolean): str
     }
     case 'any':
       return `a${c}.read()`
+    case 'list':
+      return `a${c}.next(l${c})`
     case 'none':
       return 'undefined'
     default:
@@ -320,6 +332,9 @@ function fillOne(out: ColumnBuffers, value: unknown, missing: boolean, i: number
       break
     case 'any':
       out.values.write(value)
+      break
+    case 'list':
+      if (out.list?.push(value) !== true) return false
   }
   out.count++
   if (marked) out.presence[i >> 2] = (out.presence[i >> 2] as number) | (presence.value << ((i & 3) << 1))
@@ -367,6 +382,8 @@ class ClosureCursor {
       }
       case 'any':
         return input.values.read()
+      case 'list':
+        return input.list?.next(input.i32)
       case 'none':
         return undefined
     }

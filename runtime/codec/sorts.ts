@@ -8,6 +8,8 @@ export const sort = {
   f64: 32,
   string: 64,
   other: 128,
+  /** An array that may be a column of lists; part of no format. */
+  list: 256,
   /** missing | undefined | null */
   absent: 7,
 } as const

@@ -59,9 +59,11 @@ test('10,000 random values arrive equal, alone and as pages, and equal values gi
 })
 
 test('random pages have the same bytes in whatever order they are encoded', () => {
-  const field = fc.oneof(fc.integer(), fc.constantFrom(0.5, 2, null, undefined, 'text', true))
+  const item = fc.oneof(fc.record({ x: fc.integer(), y: fc.constantFrom(1, 0.5, null) }), fc.constantFrom(1, 'text'))
+  const list = fc.oneof(fc.array(fc.integer(), { maxLength: 2 }), fc.array(fc.record({ x: fc.integer(), y: fc.integer() }), { maxLength: 2 }), fc.array(item, { maxLength: 2 }))
+  const field = fc.oneof(fc.integer(), fc.constantFrom(0.5, 2, null, undefined, 'text', true), list)
   const entry = fc.oneof(fc.record({ a: field, b: fc.integer() }), fc.record({ a: fc.integer(), b: fc.oneof(fc.integer(), fc.double()) }, { requiredKeys: ['a'] }), field)
-  const pages = fc.array(fc.oneof(fc.array(entry, { maxLength: 4 }), fc.array(fc.record({ a: fc.integer(), b: fc.integer() }))), { minLength: 2, maxLength: 6 })
+  const pages = fc.array(fc.oneof(fc.array(list, { maxLength: 4 }), fc.array(entry, { maxLength: 4 }), fc.array(fc.record({ a: fc.integer(), b: fc.integer() }))), { minLength: 2, maxLength: 6 })
   fc.assert(
     fc.property(pages, all => {
       const encode = (page: unknown[]) => encodeEntries(page.map((_, i) => i), page)
@@ -71,6 +73,24 @@ test('random pages have the same bytes in whatever order they are encoded', () =
     }),
     { seed, numRuns: 500 },
   )
+})
+
+test('lists whose items are alike are columns, and arrays that hide something are refused among them', () => {
+  const bids = (count: number) => Array.from({ length: count }, (_, i) => ({ auction: i, price: i + 0.5, url: `https://example.com/${i}`, channel: i % 3 === 0 ? null : 'x' }))
+  const values = Array.from({ length: 40 }, (_, i) => bids(i % 11))
+  const keys = values.map((_, i) => [i, -i])
+  const page = encodeEntries(keys, values)
+  expect(differs({ keys, values }, decodeEntries(page))).toBeUndefined()
+  expect(page[0]).toBe(0x82)
+  expect(page.length).toBeLessThan(values.flat().length * 45)
+  const hole = [1]
+  hole[2] = 3
+  const cycle: unknown[] = [[1]]
+  cycle.push(cycle)
+  for (const [refused, path] of [[[Object.assign([1], { extra: 1 })], '[0].extra'], [[[1], hole], '[1]'], [[[1], cycle], '[1]'], [[[1], [1, () => 1]], '[1]']] as const) {
+    expect(() => encodeEntries(refused.map((_, i) => i), refused), path).toThrow(FlinkError)
+  }
+  expect(differs(decodeEntries(encodeEntries(keys, values)), { keys, values })).toBeUndefined()
 })
 
 test('a page does not depend on the pages before it', () => {

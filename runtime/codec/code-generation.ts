@@ -17,6 +17,9 @@ export const propertyText = (name: string, value: string): string => `${name ===
 export const notPlainText = (names: readonly string[]): string =>
   hasProto && !names.includes('__proto__') ? 'r.__proto__ !== objectPrototype' : 'prototypeOf(r) !== objectPrototype'
 
+/** The same of a list; the expression may refer to `prototypeOf` and `arrayPrototype`. */
+export const notListText = (list: string): string => `!Array.isArray(${list}) || ${hasProto ? `${list}.__proto__` : `prototypeOf(${list})`} !== arrayPrototype`
+
 const hasProto = (() => {
   try {
     return ({} as { __proto__?: unknown }).__proto__ === Object.prototype

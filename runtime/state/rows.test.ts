@@ -3,10 +3,11 @@
  * comes in between, a plain map and every snapshot of one instant agree with state.
  */
 import { describe, expect, test } from 'vitest'
-import { canonicalKey } from '../core/key-group.ts'
+import { canonicalKey, keyGroupOf } from '../core/key-group.ts'
 import { seededRandom, type Random } from '../core/random.ts'
 import type { KeyedBlock, KeyedStateBackend } from '../operators/keyed-state.ts'
-import { backends, collect, open, settle, type BackendCase } from './test-state.ts'
+import { largestRowPage } from './memory/page.ts'
+import { backends, collect, maxParallelism, open, settle, type BackendCase } from './test-state.ts'
 
 const copy = (value: unknown) => structuredClone(value)
 const name = (key: unknown) => `${typeof key} ${String(key)}`
@@ -22,16 +23,18 @@ const keyKinds = {
 } as const
 
 /** Values that rows can hold, that make their layout wider, and that have to be objects. */
-const rare = [{ a: 1, b: -0 }, { a: NaN, b: 2 }, { a: Infinity, b: 2 ** 40 }, { b: 1, a: 2 }, { a: 1 }, { a: 1, b: 2, c: 3 }, { a: 1, b: 'x' }, { a: 1, b: null }, 7, 'text', [1, 2], { a: 1, b: { c: 1 } }]
-const wide = rare.slice(0, 3)
+const rare = [[{ a: 1, b: 2 }], [{ a: 1, b: 2 }, { a: 3, b: 4 }], [], { a: 1, b: -0 }, { a: NaN, b: 2 }, { a: Infinity, b: 2 ** 40 }, { b: 1, a: 2 }, { a: 1 }, { a: 1, b: 2, c: 3 }, { a: 1, b: 'x' }, { a: 1, b: null }, 7, 'text', [1, 2], { a: 1, b: { c: 1 } }]
+const wide = rare.slice(3, 6)
 
 describe.each(backends)('rows, $name', backendCase => {
   test.each(Object.keys(keyKinds) as (keyof typeof keyKinds)[])('keys are %s: random use agrees with a plain map, and snapshots are of one instant', async kind => {
     const seed = Number(process.env['SEED'] ?? 4711)
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 6; round++) {
       try {
-        // Of the rounds one has only what fits, one what makes rows wider, one everything.
-        await modelRound(backendCase, seededRandom(seed + round), keyKinds[kind], [[], wide, rare][round] as readonly unknown[])
+        // Of the rounds one has only what fits, one what makes rows wider, one everything: of objects, and of lists of one.
+        const inList = round >= 3
+        const others = [[], wide, rare][round % 3] as readonly unknown[]
+        await modelRound(backendCase, seededRandom(seed + round), keyKinds[kind], inList && round < 5 ? others.map(other => [other]) : others, inList)
       } catch (error) {
         throw new Error(`seed ${seed}, round ${round} (run again with SEED=${seed})`, { cause: error })
       }
@@ -85,6 +88,43 @@ test('each value keeps the order of its own fields', () => {
   }
 })
 
+test('many rows of one key group: snapshots of one instant while they change, and a value that is no row among them', () => {
+  const [hashmap, lmdb] = [open(backends[0]), open(backends[1])]
+  const values = hashmap.values('v')
+  const keys = Array.from({ length: 200_000 }, (_, i) => i).filter(key => keyGroupOf(key, maxParallelism) === 5)
+  expect(keys.length).toBeGreaterThan(2 * largestRowPage)
+  const put = (key: number, value: unknown) => {
+    hashmap.setCurrentKey(key)
+    values.update(0, value, copy)
+  }
+  const model = new Map<number, unknown>()
+  const chain: KeyedBlock[] = []
+  for (const [link, round] of [0, 1, 2].entries()) {
+    keys.forEach((key, i) => {
+      if (round > 0 && i % 7 !== round) return
+      const value = round === 2 && i === 9 ? { a: 'text' } : { a: key, b: round }
+      put(key, value)
+      model.set(key, value)
+    })
+    const { blocks, sink } = collect()
+    const run = hashmap.startSnapshot(sink, { checkpointId: link + 1, since: link === 0 ? undefined : link })
+    expect(run.since).toBe(link === 0 ? undefined : link)
+    for (let i = 0; !run.step(20); i++) {
+      const key = keys[(i * 37) % keys.length] as number
+      put(key, { a: -1, b: -1 })
+      hashmap.setCurrentKey(keys[(i * 41) % keys.length])
+      values.remove(0)
+    }
+    chain.push(...blocks.map(block => ({ ...block, link })))
+    for (const backend of [open(backends[0]), link === 2 ? lmdb : open(backends[1])]) {
+      backend.restore(chain, link + 1)
+      expect(sorted(backend.values('v').entries(0))).toEqual(sorted(model))
+    }
+    model.clear()
+    for (const [key, value] of values.entries(0)) model.set(key as number, copy(value))
+  }
+})
+
 test('a page that is read alone is not part of what has changed', async () => {
   const backend = open(backends[0])
   const values = backend.values('v')
@@ -106,7 +146,7 @@ test('a page that is read alone is not part of what has changed', async () => {
   expect(second.blocks).toHaveLength(1)
 })
 
-async function modelRound(backendCase: BackendCase, random: Random, keyOf: (n: number) => unknown, others: readonly unknown[]): Promise<void> {
+async function modelRound(backendCase: BackendCase, random: Random, keyOf: (n: number) => unknown, others: readonly unknown[], inList: boolean): Promise<void> {
   const backend = open(backendCase)
   const values = backend.values('v')
   const model = new Map<unknown, readonly [key: unknown, value: unknown]>()
@@ -125,11 +165,13 @@ async function modelRound(backendCase: BackendCase, random: Random, keyOf: (n: n
     if (choice < 900) {
       const held = values.get(0)
       expect(held).toEqual(model.get(canonicalKey(key))?.[1])
-      let value: unknown = { a: step, b: -step }
+      let value: unknown = inList ? [{ a: step, b: -step }] : { a: step, b: -step }
       if (others.length > 0 && random.chance(0.01)) value = copy(random.pick(others))
-      else if (typeof held === 'object' && !Array.isArray(held) && random.chance(0.5)) {
+      else if (typeof held === 'object' && random.chance(0.5)) {
         // Changed in place before it is given back, as user code does.
-        ;(held as { a: number }).a = step
+        if (!Array.isArray(held)) (held as { a: number }).a = step
+        else if (random.chance(others === rare ? 0.02 : 0)) held.push({ a: 0, b: step })
+        else held[0] = { ...held[0], a: step }
         value = held
       }
       if (value === held || random.chance(0.7)) {

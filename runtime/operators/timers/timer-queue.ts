@@ -26,8 +26,10 @@ export interface Timer {
 
 const pageBits = 10
 const pageSize = 1 << pageBits
-/** Timers in a page before it becomes a bitmap. */
-const longestList = 12
+/** Timers in a page before it becomes a bitmap, which takes as much as a hundred of them. */
+const longestList = 32
+/** Timers of one time before they become a `Map`. */
+const longestSlot = 8
 
 export class TimerQueue {
   readonly #pages = new Map<number, Page>()
@@ -131,8 +133,8 @@ export class TimerQueue {
   }
 }
 
-/** One timer, or all that have the same time, by key. */
-type Slot = Timer | Map<CanonicalKey, Timer>
+/** One timer, or all that have the same time: a few in the order in which they were set, many by key. */
+type Slot = Timer | Timer[] | Map<CanonicalKey, Timer>
 
 class Page {
   readonly number: number
@@ -142,7 +144,7 @@ class Page {
   #list: Timer[] | undefined = []
   /** Many timers: one bit and one slot per millisecond. */
   #bits: Int32Array | undefined
-  #slots: Map<number, Slot> | undefined
+  #slots: (Slot | undefined)[] | undefined
   /** No bit is set in a word before this one. */
   #firstWord = 0
 
@@ -167,7 +169,7 @@ class Page {
     const list = this.#list
     this.#list = undefined
     this.#bits = new Int32Array(pageSize / 32)
-    this.#slots = new Map()
+    this.#slots = new Array<Slot | undefined>(pageSize).fill(undefined)
     this.size = 0
     for (const each of list) this.#addToSlot(each)
     return this.#addToSlot(timer)
@@ -180,19 +182,23 @@ class Page {
 
   #addToSlot(timer: Timer): boolean {
     const offset = this.#offset(timer.timestamp)
-    const slots = this.#slots as Map<number, Slot>
-    const slot = slots.get(offset)
+    const slots = this.#slots as (Slot | undefined)[]
+    const slot = slots[offset]
     if (slot === undefined) {
-      slots.set(offset, timer)
+      slots[offset] = timer
       const word = offset >> 5
       ;(this.#bits as Int32Array)[word]! |= 1 << (offset & 31)
       if (word < this.#firstWord) this.#firstWord = word
     } else if (slot instanceof Map) {
       if (slot.has(timer.canonical)) return false
       slot.set(timer.canonical, timer)
+    } else if (Array.isArray(slot)) {
+      for (let i = 0; i < slot.length; i++) if ((slot[i] as Timer).canonical === timer.canonical) return false
+      if (slot.length < longestSlot) slot.push(timer)
+      else slots[offset] = new Map([...slot, timer].map(each => [each.canonical, each]))
     } else {
       if (slot.canonical === timer.canonical) return false
-      slots.set(offset, new Map([[slot.canonical, slot], [timer.canonical, timer]]))
+      slots[offset] = [slot, timer]
     }
     this.size++
     return true
@@ -206,17 +212,28 @@ class Page {
       return this.#list.splice(at, 1)[0]
     }
     const offset = this.#offset(timestamp)
-    const slot = (this.#slots as Map<number, Slot>).get(offset)
-    const timer = slot instanceof Map ? slot.get(canonical) : slot
+    const slot = (this.#slots as (Slot | undefined)[])[offset]
+    if (slot === undefined) return undefined
+    const timer = slot instanceof Map ? slot.get(canonical) : Array.isArray(slot) ? slot.find(each => each.canonical === canonical) : slot
     if (timer === undefined || timer.canonical !== canonical) return undefined
-    if (slot instanceof Map) slot.delete(canonical)
-    if (!(slot instanceof Map) || slot.size === 0) this.#clearSlot(offset)
-    this.size--
+    this.#takeOut(timer, slot, offset)
     return timer
   }
 
+  #takeOut(timer: Timer, slot: Slot, offset: number): void {
+    this.size--
+    if (slot instanceof Map) {
+      slot.delete(timer.canonical)
+      if (slot.size > 0) return
+    } else if (Array.isArray(slot)) {
+      slot.splice(slot.indexOf(timer), 1)
+      if (slot.length > 0) return
+    }
+    this.#clearSlot(offset)
+  }
+
   #clearSlot(offset: number): void {
-    ;(this.#slots as Map<number, Slot>).delete(offset)
+    ;(this.#slots as (Slot | undefined)[])[offset] = undefined
     ;(this.#bits as Int32Array)[offset >> 5]! &= ~(1 << (offset & 31))
   }
 
@@ -226,17 +243,14 @@ class Page {
   }
 
   takeFirst(): Timer {
-    this.size--
-    if (this.#list !== undefined) return this.#list.shift() as Timer
-    const offset = this.#firstOffset()
-    const slot = (this.#slots as Map<number, Slot>).get(offset) as Slot
-    if (!(slot instanceof Map)) {
-      this.#clearSlot(offset)
-      return slot
+    if (this.#list !== undefined) {
+      this.size--
+      return this.#list.shift() as Timer
     }
-    const [canonical, timer] = slot.entries().next().value as [CanonicalKey, Timer]
-    slot.delete(canonical)
-    if (slot.size === 0) this.#clearSlot(offset)
+    const offset = this.#firstOffset()
+    const slot = (this.#slots as (Slot | undefined)[])[offset] as Slot
+    const timer = slot instanceof Map ? (slot.values().next().value as Timer) : Array.isArray(slot) ? (slot[0] as Timer) : slot
+    this.#takeOut(timer, slot, offset)
     return timer
   }
 
@@ -247,14 +261,14 @@ class Page {
     return (this.#firstWord << 5) + (31 - Math.clz32(word & -word))
   }
 
-  /** Every timer that is there now and still is when its turn comes, and some newer ones; the page may change meanwhile. */
+  /** Every timer that is there now, and still is when its turn comes, and some newer or older ones; the page may change meanwhile. */
   *timers(): Generator<Timer> {
     if (this.#list !== undefined) yield* [...this.#list]
     else {
-      const slots = this.#slots as Map<number, Slot>
-      for (const slot of asManyAs(slots.size, slots.values())) {
+      for (const slot of this.#slots as (Slot | undefined)[]) {
         if (slot instanceof Map) yield* asManyAs(slot.size, slot.values())
-        else yield slot
+        else if (Array.isArray(slot)) yield* [...slot]
+        else if (slot !== undefined) yield slot
       }
     }
   }

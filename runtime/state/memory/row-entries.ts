@@ -141,7 +141,7 @@ export class RowEntries {
     for (let slot = (gap + 1) & mask; i32[slot * width] !== 0; slot = (slot + 1) & mask) {
       const distance = (slot - slotOf(i32[slot * width] as number, this.#shift)) & mask
       if (distance < ((slot - gap) & mask)) continue
-      i32.copyWithin(gap * width, slot * width, slot * width + width)
+      copyRow(i32, slot * width, i32, gap * width, width)
       if (own !== undefined) own[gap] = own[slot]
       gap = slot
     }

@@ -11,6 +11,7 @@ const shapes = {
   'whole numbers': (n: number) => ({ a: n, b: 7 - n }),
   'one field, of 64 bits': (n: number) => ({ a: n + 0.5 }),
   'both, and a field that is named like the prototype': (n: number) => ({ a: n, ['__proto__']: n * 2 ** 40, c: n % 3 === 0 ? -0 : NaN }),
+  'lists of one': (n: number) => [{ a: n, b: n * 2 ** 40 }],
 } as const
 const keyKinds: Record<Exclude<RowKeys, 'others'>, (n: number) => unknown> = { one: n => n - 500, two: n => [n - 500, 7 - n] }
 
@@ -50,7 +51,7 @@ test('what is cut off is refused', () => {
 })
 
 test('what says it is a layout and is none is refused', () => {
-  const layout = encodeValue(['one', ['a'], ['yes']], 'test')
+  const layout = encodeValue(['one', ['a'], ['yes'], false], 'test')
   const bytes = new Uint8Array(4 + layout.length)
   new DataView(bytes.buffer).setUint32(0, layout.length, true)
   bytes.set(layout, 4)

@@ -2,7 +2,7 @@
  * Rows in a snapshot, as they lie in memory: making objects of them, and columns of those, would cost many times what copying does,
  * in the slot's thread. A row is written without what only its page needs to know, but its hash and its stamp keep their places.
  *
- *   u32 length of the layout | value([kind of keys, names, wide]) | row...
+ *   u32 length of the layout | value([kind of keys, names, wide, list]) | row...
  *
  * The layout says what a row is (`row-layout.ts`). Keys that do not lie in rows are not written so.
  */
@@ -57,7 +57,7 @@ export function decodeRows(body: Uint8Array): { readonly keys: unknown[]; readon
 }
 
 function layoutBytes(layout: RowLayout): Uint8Array {
-  if (written?.layout !== layout) written = { layout, bytes: encodeValue([layout.keys, layout.names, layout.wide], 'the layout of rows') }
+  if (written?.layout !== layout) written = { layout, bytes: encodeValue([layout.keys, layout.names, layout.wide, layout.list], 'the layout of rows') }
   return written.bytes
 }
 
@@ -69,9 +69,9 @@ function layoutIn(bytes: Uint8Array): RowLayout {
   return read.layout
 }
 
-function isLayout(value: unknown): value is [keys: 'one' | 'two', names: string[], wide: boolean[]] {
+function isLayout(value: unknown): value is [keys: 'one' | 'two', names: string[], wide: boolean[], list: boolean] {
   if (!Array.isArray(value)) return false
-  const [keys, names, wide] = value as readonly unknown[]
-  if ((keys !== 'one' && keys !== 'two') || !Array.isArray(names) || !Array.isArray(wide) || names.length === 0 || names.length !== wide.length) return false
+  const [keys, names, wide, list] = value as readonly unknown[]
+  if (typeof list !== 'boolean' || (keys !== 'one' && keys !== 'two') || !Array.isArray(names) || !Array.isArray(wide) || names.length === 0 || names.length !== wide.length) return false
   return names.every(name => typeof name === 'string') && wide.every(each => typeof each === 'boolean')
 }

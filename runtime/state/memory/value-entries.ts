@@ -1,6 +1,6 @@
 /**
  * Where the entries of a value page lie: as objects (`entries.ts`), or in rows of numbers (`row-entries.ts`) where who uses the table
- * gives and takes copies (`ValueTable.update`) and all values are objects of the same few numbers. A page begins with objects, and
+ * gives and takes copies (`ValueTable.update`) and all values are objects of the same few numbers, or lists of one of these. A page begins with objects, and
  * has rows when there are enough of them to be worth arrays; what does not fit makes its layout wider or, for good, objects of its rows.
  */
 import { isShortTuple } from '../../core/key-group.ts'
@@ -88,7 +88,8 @@ function useRows(page: Page, rows: TableRows, made: RowEntries): void {
 
 /** A page with more of them splits. */
 export function mostEntries({ entries, root }: Page): number {
-  return entries?.kind === 'rows' && entries.layout.keys !== 'others' ? (root.table.rows as TableRows).largestPage : largestPage
+  // Lists may grow, and then objects are made of all the rows of their page.
+  return entries?.kind === 'rows' && entries.layout.keys !== 'others' && !entries.layout.list ? (root.table.rows as TableRows).largestPage : largestPage
 }
 
 function refuse(page: Page, rows: TableRows): void {

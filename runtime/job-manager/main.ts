@@ -15,6 +15,7 @@ import type { CompileRequest, JobManagerBootstrap, RootLine, StandbyProcess, Sub
 import { identityOf, signal, type ProcessIdentity } from '../deploy/process-identity.ts'
 import { standbyAfter } from '../deploy/standby.ts'
 import { removeStateOf, startTaskManagers, stopAll } from '../deploy/task-managers.ts'
+import { processStepsBack, stepBack } from '../deploy/step-back.ts'
 import { Supervisor } from '../deploy/supervisor.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
 import { terminalJobStatuses } from '../metrics/event.ts'
@@ -200,7 +201,11 @@ if (detached) {
 onDeath = line => reportDeath(line.process, line.error)
 earlyDeaths.splice(0).forEach(onDeath)
 journal.subscribe(event => {
-  if (event.kind === 'jobStatus' && event.status === 'RUNNING') startIsOver()
+  if (event.kind !== 'jobStatus' || event.status !== 'RUNNING') return
+  startIsOver()
+  processStepsBack()
+  // What a detached one starts later are processes with slots.
+  if (!detached) stepBack()
 })
 process.on('SIGTERM', () => void stop())
 process.on('SIGINT', () => {})

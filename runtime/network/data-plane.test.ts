@@ -126,6 +126,17 @@ test('a busy slot holds a little back for a few turns, never more than half of t
   expect((await consumer.until(11)).at(-1)).toBe('0: records on 0 70000 bytes')
 })
 
+test('a barrier leaves at once, with what is before it: the consumer waits for it', async () => {
+  const consumer = plane(1, { producers: { 0: 1 } })
+  const producer = plane(0, { consumers: { 1: 1 } })
+  producer.send(1, watermark(0, 0))
+  await consumer.until(1)
+  for (const frame of [watermark(0, 1), encodeFrame({ kind: 'barrier', channel: 0, barrier: { checkpointId: 3, timestamp: 4, kind: 'checkpoint' } })]) producer.dataPlane.send(1, frame)
+  producer.dataPlane.flush(true)
+  // No other turn follows.
+  expect((await consumer.until(3)).slice(1)).toEqual(['0: watermark on 0 1', '0: barrier on 0'])
+})
+
 test('two slots that send to each other keep records and credits apart', async () => {
   const a = plane(0, { producers: { 1: 1 }, consumers: { 1: 1 } })
   const b = plane(1, { producers: { 0: 1 }, consumers: { 0: 1 } })

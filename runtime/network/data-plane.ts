@@ -103,6 +103,8 @@ export class DataPlane {
     const link = (type === frameType.credit ? this.#producers : this.#consumers).get(slot)
     if (link === undefined || link.state === 'closed') return
     if (type === frameType.endOfPartition) link.openChannels--
+    // The other slot stops reading from itself until it has this one, too.
+    if (type === frameType.barrier) link.turnsWaited = maxTurnsWaited
     link.queue.push(frame)
     link.queuedBytes += frame.length
     this.#dirty.add(link)

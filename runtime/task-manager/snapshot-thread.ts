@@ -3,10 +3,12 @@ import { parentPort } from 'node:worker_threads'
 import { assert } from '../core/assert.ts'
 import { DirectSnapshotFiles } from './direct-snapshot-files.ts'
 import { nodeFiles } from '../deploy/node-files.ts'
+import { stepBack } from '../deploy/step-back.ts'
 import type { FromFilesThread, ToFilesThread } from './slot-messages.ts'
 
 const port = parentPort
 assert(port, 'snapshots are written in a thread of their own')
+stepBack()
 const files = new DirectSnapshotFiles(nodeFiles)
 port.on('message', (messages: readonly ToFilesThread[]) => {
   const answers: FromFilesThread[] = []

@@ -4,12 +4,13 @@ import { seededRandom } from '../../core/random.ts'
 import type { SnapshotBlock, SnapshotFile, SubtaskRestore } from '../../protocol/slot.ts'
 import { MemoryFiles } from '../../testing/memory-files.ts'
 import { disposeSnapshot } from './dispose.ts'
+import { writeDurably } from './durable-file.ts'
 import { manifestName, readSnapshot, writeManifest } from './manifest.ts'
 import type { Manifest } from './manifest.ts'
 import { encodeManifest } from './manifest.ts'
 import { listShares } from './redistribute.ts'
 import { openRestored } from './restored-state.ts'
-import { SnapshotFileReader, SnapshotFileWriter } from './snapshot-file.ts'
+import { SnapshotFileReader, SnapshotFileWriter, verifyFile } from './snapshot-file.ts'
 import { sha256 } from './sha256.ts'
 
 const directory = '/checkpoints/chk-7'
@@ -191,7 +192,7 @@ describe('the manifest', () => {
   })
 
   test.each([
-    ['an unknown version', (line: string) => line.replace('{"manifest":1', '{"manifest":2'), 'SNAPSHOT_VERSION', 'manifest version 2 is not known'],
+    ['an unknown version', (line: string) => line.replace('{"manifest":2', '{"manifest":3'), 'SNAPSHOT_VERSION', 'manifest version 3 is not known'],
     ['a name that leaves the directory', (line: string) => line.replaceAll('"task-0-0"', '"../task-0-0"'), 'SNAPSHOT_CORRUPT', '"../task-0-0" is not a name inside the snapshot'],
     ['an absolute name', (line: string) => line.replaceAll('"task-0-0"', '"/etc/passwd"'), 'SNAPSHOT_CORRUPT', 'is not a name inside'],
     ['a strange name', (line: string) => line.replaceAll('"task-0-0"', '"Task 0"'), 'SNAPSHOT_CORRUPT', 'is not a name inside'],
@@ -246,6 +247,47 @@ describe('damage', () => {
     files.rename(`${directory}/task-0-1`, `${directory}/task-0-0`)
     files.rename(`${directory}/x`, `${directory}/task-0-1`)
     expect(() => readSnapshot(files, directory, true)).toThrow(expect.objectContaining({ code: 'SNAPSHOT_CORRUPT' }))
+  })
+
+  test.each([
+    ['another file of the same length, right in itself', [keyed('v', 0, 'group 0'), keyed('v', 1, 'group 2')]],
+    ['the same blocks in another order', [keyed('v', 1, 'group 1'), keyed('v', 0, 'group 0')]],
+    ['the same bytes as of other key groups', [keyed('v', 1, 'group 0'), keyed('v', 0, 'group 1')]],
+  ])('%s is refused', (_, others) => {
+    const files = new MemoryFiles()
+    files.makeDirectory(directory)
+    const write = (name: string, blocks: readonly SnapshotBlock[]) => {
+      const writer = new SnapshotFileWriter(files, `${directory}/${name}`)
+      for (const block of blocks) writer.add(block)
+      return writer.finish()
+    }
+    const file = write('f', [keyed('v', 0, 'group 0'), keyed('v', 1, 'group 1')])
+    const other = write('g', others)
+    verifyFile(files, file)
+    expect(other.bytes).toBe(file.bytes)
+    expect(() => verifyFile(files, { ...file, path: other.path })).toThrow(expect.objectContaining({ code: 'SNAPSHOT_CORRUPT', message: 'snapshot file chk-7/g: its sha256 does not match' }))
+  })
+
+  test('a snapshot of version 1, of which the sha256 is of all bytes, is read, and refused wherever it is damaged', () => {
+    const files = new MemoryFiles()
+    const written = writeFiles(files).map(file => {
+      files.damage(file.path, bytes => bytes.with(6, 1))
+      const hash = sha256()
+      hash.update(files.contents().get(file.path) as Uint8Array)
+      return { ...file, sha256: hash.digest('hex') }
+    })
+    const body = untext(encodeManifest(manifestOf(written))).split('\n').slice(0, -2).join('\n').replace('{"manifest":2', '{"manifest":1') + '\n'
+    const hash = sha256()
+    hash.update(text(body))
+    writeDurably(files, directory, manifestName, text(`${body}{"sha256":"${hash.digest('hex')}"}\n`))
+    expect(readSnapshot(files, directory, true)).toEqual(manifestOf(written))
+    expect(Array.from(openRestored(files, restoreOf(written), subtaskOf(0, 1)).keyed('count'), ({ bytes }) => untext(bytes)).join()).toBe('group 0,group 1,more of group 1,,group 2,group 3')
+    const path = `${directory}/task-0-0`
+    const content = files.contents().get(path) as Uint8Array
+    for (let at = 0; at < content.length; at++) {
+      files.damage(path, () => content.with(at, (content[at] as number) ^ (1 << at % 8)))
+      expect(() => readSnapshot(files, directory, true), `byte ${at}`).toThrow(expect.objectContaining({ code: 'SNAPSHOT_CORRUPT' }))
+    }
   })
 
   test('a restore refuses a damaged block before it hands it out', () => {

@@ -71,11 +71,12 @@ export class SlotProfiler {
 
   #write(raw: CpuProfile, cutAfterMs: number | undefined): void {
     const { jobId, fence: { attempt } } = this.#deployment
+    const { taskManager, slotIndex } = this.#who
     const code = this.#namedCode()
     const { profile, shares } = frameProfile(this.#withInlined(raw, code), code)
-    const note: SlotProfileNote = { jobId, ...this.#who, attempt, ...(cutAfterMs === undefined ? {} : { cutAfterMs }), shares }
+    const note: SlotProfileNote = { jobId, taskManager, slotIndex, attempt, ...(cutAfterMs === undefined ? {} : { cutAfterMs }), shares }
     const directory = this.#config.directory as string
-    const path = join(directory, `${this.#who.taskManager}-slot-${this.#who.slotIndex}-attempt-${attempt}.cpuprofile`)
+    const path = join(directory, `${taskManager}-slot-${slotIndex}-attempt-${attempt}.cpuprofile`)
     mkdirSync(directory, { recursive: true })
     // Under its name when it is whole: somebody may look at the directory while the job runs.
     const unfinished = `${path}.tmp`

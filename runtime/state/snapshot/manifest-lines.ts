@@ -5,9 +5,8 @@ import { corrupt } from './snapshot-file.ts'
 import type { CheckpointKind } from '../../core/batch.ts'
 import type { Timestamp } from '../../core/time.ts'
 
-/** Version 1 named only files of which the sha256 is of all their bytes (`snapshot-file.ts`); whoever reads no other would take these for damaged. */
+/** Since version 2 the sha256 of a file is not of all its bytes (`snapshot-file.ts`): who reads another version would take it for damaged. */
 export const manifestVersion = 2
-const oldestVersion = 1
 const file = '_metadata'
 const checkpointKinds = ['checkpoint', 'savepoint', 'stop', 'stop-drain'] as const
 const hex64 = /^[0-9a-f]{64}$/
@@ -72,7 +71,7 @@ export function headerOf(line: unknown): Header {
   const fields = object(line, 'its first line')
   const version = fields['manifest']
   if (typeof version !== 'number') throw corrupt(file, 'its first line says no version')
-  if (version !== manifestVersion && version !== oldestVersion) throw new FlinkError('SNAPSHOT_VERSION', `${file}: manifest version ${version} is not known`)
+  if (version !== manifestVersion) throw new FlinkError('SNAPSHOT_VERSION', `${file}: manifest version ${version} is not known`)
   return {
     header: {
       jobId: text(fields, 'jobId'),

@@ -10,25 +10,19 @@ import type { KeyedBlock, RestoredState } from '../../operators/keyed-state.ts'
 import type { SnapshotFile, SubtaskRestore } from '../../protocol/slot.ts'
 import type { RestoredSubtask } from '../../slot/host.ts'
 import { listShares } from './redistribute.ts'
-import { SnapshotFileReader, verifyFile } from './snapshot-file.ts'
+import { SnapshotFileReader } from './snapshot-file.ts'
 import type { IndexEntry, ReadBlock } from './snapshot-file.ts'
 
-/** @throws FlinkError SNAPSHOT_CORRUPT, SNAPSHOT_VERSION: from the calls of the result, which read the files. */
+/** @throws FlinkError SNAPSHOT_CORRUPT: from the calls of the result, which read the files. */
 export function openRestored(files: FileSystem, restore: SubtaskRestore | undefined, subtask: RestoredSubtask): RestoredState {
   if (restore === undefined) return nothing
   /** By path. */
   const indexes = new Map<string, readonly IndexEntry[]>()
 
   function open(file: SnapshotFile): SnapshotFileReader {
-    try {
-      const reader = new SnapshotFileReader(files, file)
-      indexes.set(file.path, reader.index)
-      return reader
-    } catch (error) {
-      // A file that is damaged says so, whatever it seems to be now: of another version, for example.
-      verifyFile(files, file)
-      throw error
-    }
+    const reader = new SnapshotFileReader(files, file)
+    indexes.set(file.path, reader.index)
+    return reader
   }
 
   function indexOf(file: SnapshotFile): readonly IndexEntry[] {

@@ -10,7 +10,7 @@
  * checksum of each block right before it hands it out. Who names the file (the manifest) also holds its length, which a reader
  * checks first, and a sha256, for those who verify all of it: of everything but the bytes of blocks, for which their checksums
  * stand. So it says which file that is, and with the checksums that nothing in it has changed, at no cost: of all bytes it was more
- * than half of what it took to write a file. In files of version 1, which are read as well, it is of all bytes.
+ * than half of what it took to write a file.
  */
 import { FlinkError } from '../../core/errors.ts'
 import { assert } from '../../core/assert.ts'
@@ -35,10 +35,8 @@ export interface IndexEntry {
   readonly length: number
 }
 
+/** The manifest's version changes with it: who can read that knows what its files have to be. */
 const formatVersion = 2
-/** The sha256 of these is of all their bytes. */
-const versionWithWholeSha256 = 1
-const versionAt = 6
 const magic = new TextEncoder().encode('FTSNAP')
 const endMagic = new TextEncoder().encode('FTSNAPEN')
 const headerBytes = 8
@@ -46,8 +44,6 @@ const frameBytes = 8
 const tailBytes = 16
 /** Small blocks are gathered: a write call a block would be most of the time. */
 const writeBufferBytes = 256 * 1024
-/** A file of which all is hashed is read in such pieces. */
-const pieceBytes = 1024 * 1024
 
 export class SnapshotFileWriter {
   readonly #files: FileSystem
@@ -70,7 +66,7 @@ export class SnapshotFileWriter {
     this.#handle = files.create(temporary)
     const header = new Uint8Array(headerBytes)
     header.set(magic)
-    header[versionAt] = formatVersion
+    header[6] = formatVersion
     this.#attempt(() => this.#writeHashed(header))
   }
 
@@ -181,9 +177,8 @@ export class SnapshotFileReader {
   readonly #name: string
   #buffer = new Uint8Array(0)
 
-  /** @throws FlinkError SNAPSHOT_CORRUPT naming the file and what is wrong, SNAPSHOT_VERSION */
-  constructor(files: FileSystem, file: SnapshotFile) {
-    const name = shortName(file.path)
+  /** @throws FlinkError SNAPSHOT_CORRUPT naming the file and what is wrong */
+  constructor(files: FileSystem, file: SnapshotFile, name = shortName(file.path)) {
     this.#name = name
     this.#size = file.bytes
     verifyLength(files, file, name)
@@ -258,9 +253,7 @@ export class SnapshotFileReader {
     const size = this.#size
     if (size < headerBytes + tailBytes) throw corrupt(this.#name, 'it is too short')
     const header = this.#read(0, headerBytes)
-    if (!startsWith(header, magic) || header[7] !== 0) throw corrupt(this.#name, 'it is not a snapshot file')
-    const version = header[versionAt]
-    if (version !== formatVersion && version !== versionWithWholeSha256) throw new FlinkError('SNAPSHOT_VERSION', `${this.#name}: snapshot file format ${version} is not known`)
+    if (!startsWith(header, magic) || header[6] !== formatVersion || header[7] !== 0) throw corrupt(this.#name, `it is not a snapshot file of version ${formatVersion}`)
     const tail = this.#read(size - tailBytes, tailBytes)
     if (!startsWith(tail.subarray(8), endMagic)) throw corrupt(this.#name, 'its end is missing')
     const view = new DataView(tail.buffer, tail.byteOffset, tailBytes)
@@ -304,44 +297,14 @@ export function verifyLength(files: FileSystem, file: SnapshotFile, name = short
 
 /** Like `verifyFile`, for those who must not be held up: it stops after each piece and says how many bytes that was. */
 export function* verifyInSlices(files: FileSystem, file: SnapshotFile, createHasher: CreateHasher = sha256, name = shortName(file.path)): Generator<number, void> {
-  verifyLength(files, file, name)
   const hasher = createHasher()
-  if (versionIn(files, file) === formatVersion) {
-    const reader = new SnapshotFileReader(files, file)
-    try {
-      yield* reader.hash(hasher)
-    } finally {
-      reader.close()
-    }
-  } else yield* hashAllOf(files, file, hasher, name)
+  const reader = new SnapshotFileReader(files, file, name)
+  try {
+    yield* reader.hash(hasher)
+  } finally {
+    reader.close()
+  }
   if (hasher.digest('hex') !== file.sha256) throw corrupt(name, 'its sha256 does not match')
-}
-
-/** As the file says, or something else if it is damaged. */
-function versionIn(files: FileSystem, file: SnapshotFile): number | undefined {
-  const handle = files.openRead(file.path)
-  try {
-    const header = new Uint8Array(headerBytes)
-    return handle.read(header, 0) === headerBytes ? header[versionAt] : undefined
-  } finally {
-    handle.close()
-  }
-}
-
-function* hashAllOf(files: FileSystem, file: SnapshotFile, hasher: Hasher, name: string): Generator<number, void> {
-  const handle = files.openRead(file.path)
-  try {
-    const buffer = new Uint8Array(Math.min(pieceBytes, Math.max(file.bytes, 1)))
-    let position = 0
-    for (let n = handle.read(buffer, 0); n > 0; n = handle.read(buffer, position)) {
-      hasher.update(buffer.subarray(0, n))
-      position += n
-      yield n
-    }
-    if (position !== file.bytes) throw corrupt(name, `it has ${position} bytes instead of ${file.bytes}`)
-  } finally {
-    handle.close()
-  }
 }
 
 export function corrupt(name: string, what: string): FlinkError {

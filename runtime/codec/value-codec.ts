@@ -17,9 +17,8 @@ import { ValueWriter } from './value-writer.ts'
 
 /** First byte of a single value. A change of the tags in `value-tags.ts` takes a new one; old ones stay readable. */
 const valueVersion = 1
-/** First byte of a page of entries; of one with columns of lists, which came later. */
-const entriesVersion = 0x81
-const entriesWithLists = 0x82
+/** First byte of a page of entries. */
+const entriesVersion = 0x82
 
 /** One for all calls: they are synchronous and do not nest. */
 const scratch = new ByteWriter(4096)
@@ -75,7 +74,7 @@ export function encodeEntries(keys: readonly unknown[], values: readonly unknown
   const valueColumns = fill(values, recentValues, what)
   scratch.reset()
   scratch.skip(room)
-  scratch.u8(hasLists(keyColumns.shape) || hasLists(valueColumns.shape) ? entriesWithLists : entriesVersion)
+  scratch.u8(entriesVersion)
   packArrayHeader(scratch, 3 + keyColumns.items + valueColumns.items)
   packNumber(scratch, count)
   packShape(scratch, keyColumns.shape)
@@ -85,13 +84,11 @@ export function encodeEntries(keys: readonly unknown[], values: readonly unknown
   return scratch.take()
 }
 
-const hasLists = ({ columns }: Shape) => columns.some(column => column.kind === 'list')
-
 /** `piece`: what they are a part of, if their text may be slices of its text. @throws DecodeError */
 export function decodeEntries(bytes: Uint8Array, piece?: PieceText): { readonly keys: unknown[]; readonly values: unknown[] } {
   const reader = new ByteReader(bytes)
   const version = reader.u8()
-  if (version !== entriesVersion && version !== entriesWithLists) throw new DecodeError(`pages of version ${version} are not known`)
+  if (version !== entriesVersion) throw new DecodeError(`pages of version ${version} are not known`)
   const input = new Unpacker(reader, shapeLimits)
   const items = input.arrayHeader()
   const count = input.uint(maxRecordsPerFrame)

@@ -5,7 +5,7 @@
  *
  *   block    u8 format version (1) | u8 kind (0 values, 1 maps) | section...
  *            u8 format version (2) | u8 kind | u32 length | value([[name of a property, ...], ...]) | section...
- *   section  f64 namespace | u32 count | u32 body length | u32 0 | u32 encoding | body
+ *   section  f64 namespace | u32 count | u32 body length | u32 encoding | body
  *   body     in columns (0)  values: entries(key, value)
  *                            maps:   u32 length | entries(key, how many fields) | entries(field, value)
  *            plain (1)       values: value([key, value, key, value, ...])
@@ -40,7 +40,8 @@ import { decodeRows, encodeRows } from './row-section.ts'
 
 const blockVersion = 1
 const blockVersionWithNames = 2
-const sectionHeader = 24
+const sectionHeader = 20
+const encodingAt = 16
 /**
  * What is encoded here has room in front for the header of a block: a large section is one by itself then, without a copy of
  * its bytes. Each copy of a large state is memory that the kernel has to find and the garbage collector to give back.
@@ -190,8 +191,7 @@ function finish(bytes: Uint8Array<ArrayBuffer>, namespace: Namespace, count: num
   view.setFloat64(0, namespace, true)
   view.setUint32(8, count, true)
   view.setUint32(12, bytes.length - beforeBody, true)
-  view.setUint32(16, 0, true)
-  view.setUint32(20, encoding, true)
+  view.setUint32(encodingAt, encoding, true)
   return bytes
 }
 
@@ -277,14 +277,14 @@ function readSection(bytes: Uint8Array, at: number, where: string, shapes: Share
   const next = at + sectionHeader + view.getUint32(at + 12, true)
   if (next > bytes.length) throw damaged(where, 'a section is cut off')
   const body = bytes.subarray(at + sectionHeader, next)
-  const encoding = view.getUint32(at + 20, true)
+  const encoding = view.getUint32(at + encodingAt, true)
   if (encoding > rows) throw damaged(where, `a section has unknown encoding ${encoding}`)
   return { section: { namespace: view.getFloat64(at, true), count: view.getUint32(at + 8, true), encoding, body, shapes, piece }, next }
 }
 
 /** Takes the sections over: one that is large is not copied. */
 export function joinBlock({ kind, shapes, name }: TableInfo, sections: readonly Uint8Array[]): Uint8Array {
-  const packs = sections.some(part => new DataView(part.buffer, part.byteOffset + blockHeader).getUint32(20, true) === packed)
+  const packs = sections.some(part => new DataView(part.buffer, part.byteOffset + blockHeader).getUint32(encodingAt, true) === packed)
   const names = packs ? encodeValue(shapes.names, `state "${name}"`) : undefined
   const [first] = sections
   const alone = first !== undefined && sections.length === 1 && names === undefined

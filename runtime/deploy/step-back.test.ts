@@ -13,7 +13,7 @@ async function priorities(code: string): Promise<{ readonly threads: Readonly<Re
     import { readdirSync, readFileSync } from 'node:fs'
     import { once } from 'node:events'
     import { Worker } from 'node:worker_threads'
-    import { compilerStepsBack, processStepsBack, stepBack } from ${stepBack}
+    import { processStepsBack, stepBack } from ${stepBack}
     const text = path => readFileSync('/proc/self/' + path, 'latin1').trim()
     ${code}
     const threads = {}
@@ -30,11 +30,6 @@ async function priorities(code: string): Promise<{ readonly threads: Readonly<Re
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program], { stdio: ['ignore', 'pipe', 'inherit'], detached: true })
   return JSON.parse(await text(child.stdout)) as Awaited<ReturnType<typeof priorities>>
 }
-
-onLinux('the threads of V8 step back, and no other', async () => {
-  const { threads } = await priorities('compilerStepsBack()')
-  expect(threads).toMatchObject({ main: [0], V8Worker: [5] })
-})
 
 onLinux('a thread steps back alone', async () => {
   const inWorker = `

@@ -13,8 +13,6 @@ import type { FromTaskManager } from '../protocol/job-master.ts'
 import type { ToTaskManager } from '../protocol/task-executor.ts'
 import { connectWithRetry, type Connection } from '../rpc/connection.ts'
 import { monotonicMs } from '../rpc/monotonic.ts'
-import { compilerStepsBack } from '../deploy/step-back.ts'
-import { warmAfterMs } from '../deploy/warm-up.ts'
 import { TaskManager } from './task-manager.ts'
 import { ThreadedSnapshotFiles } from './threaded-snapshot-files.ts'
 import { WorkerSlot } from './worker-slot.ts'
@@ -78,8 +76,6 @@ async function stayConnected(): Promise<void> {
           if (message.kind !== 'deploy') return
           slotsKeepRecordsYoung()
           startIsOver()
-          // New code is slow until it is compiled.
-          setTimeout(compilerStepsBack, warmAfterMs).unref()
         },
         end: end => gone.resolve(end.kind === 'closed' ? 'closed' : end.reason),
       }, reconnectWindowMs)

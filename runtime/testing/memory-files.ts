@@ -52,6 +52,8 @@ export class MemoryFiles implements FileSystem {
   capacity: number
   /** Storage calls so far, failed ones included. */
   calls = 0
+  /** Bytes that were read of files so far. */
+  bytesRead = 0
   readonly #readers = new Set<object>()
 
   constructor(options: MemoryFilesOptions = {}) {
@@ -138,6 +140,7 @@ export class MemoryFiles implements FileSystem {
         this.#call(`read ${path}`, life)
         const bytes = file.content.subarray(Math.min(position, file.size), Math.min(position + into.length, file.size))
         into.set(bytes)
+        this.bytesRead += bytes.length
         return bytes.length
       },
       close: () => void this.#readers.delete(handle),

@@ -193,21 +193,25 @@ export class SnapshotFileReader {
 
   /** Those of the index that are `wanted`, in its order. @throws FlinkError SNAPSHOT_CORRUPT */
   *blocks(wanted: (entry: IndexEntry) => boolean): Iterable<ReadBlock> {
+    for (const run of this.#runs(wanted)) yield* this.#readRun(run)
+  }
+
+  /** Blocks that lie one behind the other, as many as are read at a time. */
+  *#runs(wanted: (entry: IndexEntry) => boolean): Iterable<readonly IndexEntry[]> {
     let run: IndexEntry[] = []
     for (const entry of this.index) {
       if (!wanted(entry)) continue
       const [first] = run
       const last = run.at(-1)
       if (first !== undefined && last !== undefined && (startOf(entry) !== endOf(last) || endOf(entry) - startOf(first) > readBytes)) {
-        yield* this.#readRun(run)
+        yield run
         run = []
       }
       run.push(entry)
     }
-    yield* this.#readRun(run)
+    yield run
   }
 
-  /** Blocks that lie one behind the other. */
   *#readRun(run: readonly IndexEntry[]): Iterable<ReadBlock> {
     const [first] = run
     const last = run.at(-1)
@@ -215,15 +219,17 @@ export class SnapshotFileReader {
     const start = startOf(first)
     const read = this.#read(start, endOf(last) - start)
     const piece = new PieceText(read)
-    for (const entry of run) yield { entry, bytes: this.#checked(entry, read.subarray(startOf(entry) - start, endOf(entry) - start)), piece }
+    for (const entry of run) {
+      const bytes = read.subarray(entry.offset - start, endOf(entry) - start)
+      this.#check(entry, read.subarray(startOf(entry) - start, entry.offset - start), crc32(bytes))
+      yield { entry, bytes, piece }
+    }
   }
 
-  #checked(entry: IndexEntry, frame: Uint8Array): Uint8Array {
+  #check(entry: IndexEntry, frame: Uint8Array, checksum: number): void {
     const view = new DataView(frame.buffer, frame.byteOffset, frameBytes)
-    const bytes = frame.subarray(frameBytes)
     if (view.getUint32(0, true) !== entry.length) throw corrupt(this.#name, `the block at ${entry.offset} has another length than the index says`)
-    if (view.getUint32(4, true) !== crc32(bytes)) throw corrupt(this.#name, `the checksum of the block at ${entry.offset} does not match`)
-    return bytes
+    if (view.getUint32(4, true) !== checksum) throw corrupt(this.#name, `the checksum of the block at ${entry.offset} does not match`)
   }
 
   /** What is in a block of a list, as copies. @throws FlinkError SNAPSHOT_CORRUPT */
@@ -237,16 +243,35 @@ export class SnapshotFileReader {
     this.#handle.close()
   }
 
-  /** Reads all of it, and gives the hasher what the writer gave it. Stops after each block and says how long that was. @throws FlinkError SNAPSHOT_CORRUPT */
+  /** Reads all of it, and gives the hasher what the writer gave it. Stops after each piece and says how long that was. @throws FlinkError SNAPSHOT_CORRUPT */
   *hash(hasher: Hasher): Generator<number, void> {
     hasher.update(this.#read(0, headerBytes))
-    for (const { bytes } of this.blocks(() => true)) {
-      hasher.update(new Uint8Array(bytes.buffer, bytes.byteOffset - frameBytes, frameBytes))
-      yield frameBytes + bytes.length
+    for (const run of this.#runs(() => true)) {
+      const [first] = run
+      if (first !== undefined && first.length > readBytes) yield* this.#hashLarge(first, hasher)
+      else {
+        for (const { bytes } of this.#readRun(run)) {
+          hasher.update(new Uint8Array(bytes.buffer, bytes.byteOffset - frameBytes, frameBytes))
+          yield frameBytes + bytes.length
+        }
+      }
     }
     const last = this.index.at(-1)
     const end = last === undefined ? headerBytes : endOf(last)
     hasher.update(this.#read(end, this.#size - end))
+  }
+
+  /** A block that is not read at once: it may be all that a state has. */
+  *#hashLarge(entry: IndexEntry, hasher: Hasher): Generator<number, void> {
+    const frame = this.#read(startOf(entry), frameBytes).slice()
+    hasher.update(frame)
+    let checksum = 0
+    for (let at = 0; at < entry.length; at += readBytes) {
+      const piece = this.#read(entry.offset + at, Math.min(readBytes, entry.length - at))
+      checksum = crc32(piece, checksum)
+      yield piece.length
+    }
+    this.#check(entry, frame, checksum)
   }
 
   #readIndex(): readonly IndexEntry[] {

@@ -9,7 +9,7 @@ import type { Manifest } from './manifest.ts'
 import { encodeManifest } from './manifest.ts'
 import { listShares } from './redistribute.ts'
 import { openRestored } from './restored-state.ts'
-import { SnapshotFileReader, SnapshotFileWriter, verifyFile } from './snapshot-file.ts'
+import { SnapshotFileReader, SnapshotFileWriter, verifyFile, verifyInSlices } from './snapshot-file.ts'
 import { sha256 } from './sha256.ts'
 
 const directory = '/checkpoints/chk-7'
@@ -265,6 +265,22 @@ describe('damage', () => {
     verifyFile(files, file)
     expect(other.bytes).toBe(file.bytes)
     expect(() => verifyFile(files, { ...file, path: other.path })).toThrow(expect.objectContaining({ code: 'SNAPSHOT_CORRUPT', message: 'snapshot file chk-7/g: its sha256 does not match' }))
+  })
+
+  test('a block that is larger than what is read at a time is verified piece by piece', () => {
+    const files = new MemoryFiles()
+    files.makeDirectory(directory)
+    const writer = new SnapshotFileWriter(files, `${directory}/f`)
+    const megabyte = 1 << 20
+    for (const block of [keyed('v', 0, 'small'), keyed('v', 1, 'x'.repeat(5 * megabyte)), keyed('v', 2, 'small, too')]) writer.add(block)
+    const file = writer.finish()
+    expect(Array.from(verifyInSlices(files, file), bytes => Math.round(bytes / megabyte))).toEqual([0, 2, 2, 1, 0])
+    for (const at of [10, 30, 40, megabyte, 3 * megabyte, 5 * megabyte + 20, file.bytes - 30]) {
+      files.damage(file.path, bytes => bytes.with(at, (bytes[at] as number) ^ 1))
+      expect(() => verifyFile(files, file), `byte ${at}`).toThrow(expect.objectContaining({ code: 'SNAPSHOT_CORRUPT' }))
+      files.damage(file.path, bytes => bytes.with(at, (bytes[at] as number) ^ 1))
+    }
+    verifyFile(files, file)
   })
 
   test('a restore refuses a damaged block before it hands it out', () => {

@@ -7,14 +7,16 @@
  * starts it, and nobody but root gets back what was given away: so whoever starts slots must not step back itself.
  */
 import { writeFileSync } from 'node:fs'
-import { setPriority } from 'node:os'
+import { getPriority, setPriority } from 'node:os'
 
 /** A nice value: where both want a processor, a third of what a slot gets. */
 const behind = 5
 
 /** The calling thread, and those that it starts from now on. */
 export function stepBack(): void {
-  attempt(() => setPriority(0, behind))
+  attempt(() => {
+    if (getPriority() < behind) setPriority(behind)
+  })
 }
 
 /** The calling process, which leads a session, where Linux shares the processors out by session (`autogroup`); what it starts in sessions of their own does not. */

@@ -11,8 +11,10 @@ import { Entries } from './entries.ts'
 import { keyOffset, wideView, type RowKeys, type RowLayout } from './row-layout.ts'
 
 const fewestSlots = 16
-/** Where an entry lies further than this from its slot, hashes are equal and not unlucky. */
+/** No entry lies further than this from its slot. In a large table that is three quarters full, chance alone would put some there: it grows. */
 const farthest = 64
+/** So many slots for an entry: where even then one would lie too far from its slot, hashes are equal. */
+const mostSlots = 8
 
 export class RowEntries {
   readonly kind = 'rows'
@@ -108,7 +110,7 @@ export class RowEntries {
   insert(key: CanonicalKey, hash: number, value: unknown, stamp = 0): number {
     if (this.layout.keys !== 'others' && this.layout.keys !== rowKeysOf(key)) return -1
     if ((this.size + 1) * 4 > (this.#mask + 1) * 3 && !this.#spread((this.#mask + 1) * 2)) return -1
-    const slot = freeSlot(this.#i32, this.#width, this.#mask, slotOf(hash, this.#shift))
+    const slot = this.#freeFor(hash)
     if (slot < 0 || !this.setAt(slot, value)) return -1
     const at = slot * this.#width
     const i32 = this.#i32
@@ -230,11 +232,21 @@ export class RowEntries {
     return objects
   }
 
-  /** The row of an entry of others with the same layout, for which there is room; false where hashes are equal. */
+  /** A free slot, of a larger table if need be; -1 where hashes are equal. */
+  #freeFor(hash: number): number {
+    for (;;) {
+      const slots = this.#mask + 1
+      const slot = freeSlot(this.#i32, this.#width, this.#mask, slotOf(hash, this.#shift))
+      if (slot >= 0) return slot
+      if (this.size * mostSlots <= slots || !this.#spread(slots * 2)) return -1
+    }
+  }
+
+  /** The row of an entry of others with the same layout; false where hashes are equal. */
   #take(from: RowEntries, position: number): boolean {
     const width = this.#width
     const hash = from.#i32[position * width] as number
-    const slot = freeSlot(this.#i32, width, this.#mask, slotOf(hash, this.#shift))
+    const slot = this.#freeFor(hash)
     if (slot < 0) return false
     copyRow(from.#i32, position * width, this.#i32, slot * width, width)
     if (this.#keys !== undefined) this.#keys[slot] = from.keyAt(position)

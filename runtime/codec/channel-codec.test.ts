@@ -173,6 +173,36 @@ test('a batch that is far too long for a frame is cut, a record that is too long
   }
 })
 
+test('a batch of lists with too many items for a frame is cut or travels as values, and the columns stay as they were', () => {
+  const many = Array.from({ length: 2 ** 20 + 1 }, (_, i) => i % 100)
+  const records = (...lengths: number[]) => lengths.map((length, id) => ({ id, name: 'x', list: many.slice(0, length) }))
+  const usual = records(...new Array<number>(64).fill(10))
+  const cut = records(400_000, 400_000, 400_000)
+  const rows: readonly (readonly [name: string, batch: { list: number[] }[], schemasBefore: number, frames: number])[] = [
+    ['cut', cut, 0, 3],
+    // Were the schema of the second half between the two, it would take a credit that nobody gives back.
+    ['cut, of two shapes', [...records(400_000, 400_000), { ...(cut[2] as object), list: [0.5, ...many.slice(0, 400_000)] }], 1, 2],
+    ['one record alone', records(2 ** 20 + 1), 1, 1],
+    ['one record among others', records(10, 2 ** 20 + 1, 10), 1, 3],
+  ]
+  for (const generate of [true, false]) {
+    for (const [name, batch, schemas, records] of rows) {
+      const pair: Pair = { encoder: new ColumnarEncoder(1, { generate }), decoder: new ColumnarDecoder({ generate }) }
+      const { encoder, decoder } = pair
+      expect(send(pair, [usual])).toEqual({ difference: undefined, schemas: 1 })
+      const arrived = encoder.encode(batchOf(batch)).map(frame => decoder.decode(frame))
+      expect(arrived.map(each => each === undefined), name).toEqual(Array.from({ length: schemas + records }, (_, i) => i < schemas))
+      const lists = arrived.flatMap(each => each?.values.slice(0, each.size) ?? []) as typeof batch
+      expect(lists.map(({ list }) => [list.length, list[0], list.at(-1)]), name).toEqual(batch.map(({ list }) => [list.length, list[0], list.at(-1)]))
+      expect(send(pair, [usual]), name).toEqual({ difference: undefined, schemas })
+      const like = new ColumnarEncoder(1)
+      for (const seen of [usual, batch.map(each => ({ ...each, list: each.list.slice(0, 1) }))]) like.encode(batchOf(seen))
+      expect(encoder.encode(batchOf(usual)), name).toHaveLength(1)
+      expect(encoder.encode(batchOf(usual))[0]?.length, name).toBe(like.encode(batchOf(usual))[0]?.length)
+    }
+  }
+})
+
 test('a schema that could not be sent because the batch failed is sent with the next one', () => {
   const pair: Pair = { encoder: new ColumnarEncoder(1), decoder: new ColumnarDecoder() }
   const half = Array.from({ length: 4 }, () => ({ text: 'x'.repeat(400_000) }))

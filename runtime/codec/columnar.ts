@@ -16,6 +16,7 @@ import { ByteReader, ByteWriter, DecodeError } from './bytes.ts'
 import { ColumnSetIn, readHashes, readTimestamps } from './columns-in.ts'
 import { ColumnSetOut, writeF64, writeI32 } from './columns-out.ts'
 import { maxRecordsPerFrame } from './columns.ts'
+import { tooManyItems } from './item-budget.ts'
 import { packArrayHeader, packNil, packNumber, Unpacker } from './msgpack.ts'
 import { anyShape, packShape, ShapeInference, shapeLimits, shapeText, unpackShape, type Shape } from './shape.ts'
 import { refuseFirst, unsupportedSignal } from './unsupported.ts'
@@ -27,12 +28,20 @@ export const maxRecordBytes = 16 * 1024 * 1024
 /** One for all encoders, a job has thousands of channels: frames are built one at a time and copied out. */
 const scratch = new ByteWriter(64 * 1024)
 
+/**
+ * A batch was cut, and a piece of it needs another schema than those before it, or is one record of too many items. A schema goes
+ * only ahead of all frames of a batch, where it takes no credit: the whole batch travels as values.
+ */
+const noSchemaForAll = new Error('no schema of columns for a whole batch')
+
 export class ColumnarEncoder {
   readonly #channel: number
   readonly #generate: boolean
   readonly #frameBuffers: FrameBuffers
   readonly #inference = new ShapeInference()
   #columns: ColumnSetOut | undefined
+  /** The last batch travelled as values; the next one does not have to. */
+  #asValues = false
   #schemaId = -1
   #sentSchemaId = -1
   #bytesPerRecord = 0
@@ -49,19 +58,26 @@ export class ColumnarEncoder {
   }
 
   encode(batch: Batch): Uint8Array[] {
+    return batch.size === 0 ? [] : this.#frames(batch, false)
+  }
+
+  #frames(batch: Batch, asValues: boolean): Uint8Array[] {
     const { values, timestamps, keyHashes, size } = batch
-    if (size === 0) return []
     const frames: Uint8Array[] = []
     const sent = this.#sentSchemaId
+    if (asValues) this.#use(anyShape)
+    else if (this.#asValues) this.#columns = undefined
+    this.#asValues = asValues
     try {
       this.#encode(values, timestamps, keyHashes, size, frames)
+      return frames
     } catch (error) {
       // None of these frames is going out, the schema neither.
       this.#sentSchemaId = sent
       this.#columns?.notSent()
-      throw error
+      if (error !== noSchemaForAll) throw error
     }
-    return frames
+    return this.#frames(batch, true)
   }
 
   #encode(values: readonly unknown[], timestamps: Float64Array, keyHashes: Int32Array | undefined, size: number, frames: Uint8Array[]): void {
@@ -70,6 +86,7 @@ export class ColumnarEncoder {
       try {
         this.#fill(values, keyHashes, size)
         if (this.#schemaId !== this.#sentSchemaId) {
+          if (frames.length > 0) throw noSchemaForAll
           frames.push(this.#schemaFrame())
           this.#sentSchemaId = this.#schemaId
         }
@@ -77,7 +94,7 @@ export class ColumnarEncoder {
         tooLarge = scratch.length > (size === 1 ? maxRecordBytes : cutFrameBytes)
       } catch (error) {
         if (error === unsupportedSignal) throw refuseFirst(values, size)
-        // Text beyond what one string can hold, or a buffer beyond the memory.
+        // Text beyond what one string can hold, a buffer beyond the memory, or lists of too many items.
         if (!(error instanceof RangeError)) throw error
         tooLarge = true
       }
@@ -97,10 +114,14 @@ export class ColumnarEncoder {
   }
 
   #fill(values: readonly unknown[], keyHashes: Int32Array | undefined, size: number): void {
-    if (this.#columns !== undefined && this.#columns.fill(values, size, keyHashes)) return
-    for (let i = 0; i < size; i++) this.#inference.add(values[i])
-    this.#use(this.#inference.shape())
-    if (this.#columns?.fill(values, size, keyHashes)) return
+    try {
+      if (this.#columns?.fill(values, size, keyHashes)) return
+      this.#inference.addAll(values, size)
+      this.#use(this.#inference.shape())
+      if (this.#columns?.fill(values, size, keyHashes)) return
+    } catch (error) {
+      throw error === tooManyItems && size === 1 ? noSchemaForAll : error
+    }
     // What inference and the loop see differently, for example fields that a changed Object.prototype lends to every record.
     this.#use(anyShape)
     assert(this.#columns?.fill(values, size, keyHashes), 'a record fits no shape')

@@ -1,8 +1,9 @@
 /** Columns on their way out: filled by the loops, then written as items of a msgpack array (`columns.ts`). */
 import { spreadKeyHash } from '../core/key-group.ts'
 import { ByteWriter } from './bytes.ts'
-import { bytesOf, capacityFor, itemCount, maxRecordsPerFrame, noBytes, noF64, noI32, ShapeLoops, textKind } from './columns.ts'
+import { bytesOf, capacityFor, itemCount, noBytes, noF64, noI32, ShapeLoops, textKind } from './columns.ts'
 import { DictionaryOut } from './dictionary.ts'
+import { ItemBudget, tooManyItems } from './item-budget.ts'
 import { packBinHeader, packNil } from './msgpack.ts'
 import type { ColumnBuffers } from './record-loops.ts'
 import { hasPresence, shapeText, type Column, type Shape } from './shape.ts'
@@ -21,20 +22,25 @@ export class ColumnSetOut {
   readonly items: number
   readonly #columns: readonly ColumnOut[]
   readonly #loops: ShapeLoops
+  readonly #budget: ItemBudget
+  readonly #isWhole: boolean
 
-  /** `dictionaries` for a channel, where both sides know what went before. */
-  constructor(shape: Shape, generate: boolean, dictionaries = false) {
+  /** `dictionaries` for a channel, where both sides know what went before. `budget`: of the frame, where these are the items of lists in it. */
+  constructor(shape: Shape, generate: boolean, dictionaries = false, budget?: ItemBudget) {
     this.shape = shape
     this.text = shapeText(shape)
     this.mayBeExact = mayBeExact(shape)
     this.items = itemCount(shape, dictionaries)
-    this.#columns = shape.columns.map(column => new ColumnOut(column, generate, dictionaries))
+    this.#budget = budget ?? new ItemBudget()
+    this.#isWhole = budget === undefined
+    this.#columns = shape.columns.map(column => new ColumnOut(column, generate, dictionaries, this.#budget))
     this.#loops = new ShapeLoops(shape, generate)
   }
 
-  /** False if a record does not fit the shape. `keyHashes`: `spreadKeyHash` of each record's key. @throws UnsupportedSignal */
+  /** False if a record does not fit the shape. `keyHashes`: `spreadKeyHash` of each record's key. @throws UnsupportedSignal, TooManyItems */
   fill(values: readonly unknown[], records: number, keyHashes?: Int32Array): boolean {
     const columns = this.#columns
+    if (this.#isWhole) this.#budget.begin()
     for (const column of columns) column.begin(records, keyHashes, () => keyHashes !== undefined && isKeyColumn(this.shape, column.column, values, records, keyHashes))
     return this.#loops.of(columns).fill(values, records, columns) === -1 && columns.every(column => column.list === undefined || column.list.fill())
   }
@@ -81,9 +87,11 @@ class ListsOut {
   /** A new one for each fill: to keep young items in an old array would cost more. */
   #items: unknown[] = []
   #itemCount = 0
+  readonly #budget: ItemBudget
 
-  constructor(items: Shape, generate: boolean) {
-    this.#columns = new ColumnSetOut(items, generate)
+  constructor(items: Shape, generate: boolean, budget: ItemBudget) {
+    this.#columns = new ColumnSetOut(items, generate, false, budget)
+    this.#budget = budget
   }
 
   begin(records: number): void {
@@ -92,9 +100,10 @@ class ListsOut {
     this.#items = []
   }
 
-  /** False if it is no array. @throws UnsupportedSignal */
+  /** False if it is no array. @throws UnsupportedSignal, TooManyItems */
   push(list: unknown): boolean {
     if (!Array.isArray(list) || Object.getPrototypeOf(list) !== Array.prototype) return false
+    if (!this.#budget.take(list.length)) throw tooManyItems
     // As for single values (`value-writer.ts`): what an array can hide is looked for on the first.
     if (this.#lists === 0 && (Object.keys(list).length !== list.length || Object.getOwnPropertySymbols(list).length > 0)) throw unsupportedSignal
     if ((list as { index?: unknown }).index !== undefined) throw unsupportedSignal
@@ -108,12 +117,12 @@ class ListsOut {
     return true
   }
 
-  /** After all were pushed: false if an item does not fit. */
+  /** After all were pushed: false if an item does not fit. @throws UnsupportedSignal, TooManyItems */
   fill(): boolean {
     const items = this.#items
     this.#items = []
     this.#itemCount = items.length
-    return items.length <= maxRecordsPerFrame && this.#columns.fill(items, items.length)
+    return this.#columns.fill(items, items.length)
   }
 
   isExact(): boolean {
@@ -144,9 +153,9 @@ class ColumnOut implements ColumnBuffers {
   #keyHashes: Int32Array | undefined
   readonly #dictionary: DictionaryOut | undefined
 
-  constructor(column: Column, generate: boolean, dictionaries: boolean) {
+  constructor(column: Column, generate: boolean, dictionaries: boolean, budget: ItemBudget) {
     this.column = column
-    this.list = column.items === undefined ? undefined : new ListsOut(column.items, generate)
+    this.list = column.items === undefined ? undefined : new ListsOut(column.items, generate, budget)
     this.#dictionary = dictionaries && column.kind === 'string' ? new DictionaryOut() : undefined
     this.values = new ValueWriter(new ByteWriter(column.kind === 'any' ? 1024 : 0))
   }

@@ -7,6 +7,7 @@
  * that are present, `bool` a byte each, `i32` and `f64` as they are, `string` a bin of lengths in UTF-16 units (1, 2 or 4
  * bytes each) and a bin of the joined text behind one byte that says how it is written, `any` a bin of values (`value-tags.ts`),
  * `list` a bin of lengths like those of text and the columns of all items, one array's after the other's.
+ * Numbers are as wide in lists as elsewhere: small whole ones take four bytes each, where those of an `any` column take one or two.
  *
  * In frames, not in pages of state or lists, `string` has a third item, nil or what `dictionary.ts` says; if it says so, the first bin
  * is numbers (1, 2 or 4 bytes each) and the text that of the new entries.
@@ -14,7 +15,7 @@
 import { recordLoops, type RecordLoops } from './record-loops.ts'
 import { hasPresence, type Shape } from './shape.ts'
 
-/** In one frame or page, and in all lists of a column; some columns take no bytes at all, so a count must have a limit of its own. */
+/** In one frame or page; some columns take no bytes at all, so a count must have a limit of its own. */
 export const maxRecordsPerFrame = 1024 * 1024
 
 /** How joined text is written. */

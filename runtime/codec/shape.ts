@@ -7,6 +7,7 @@
  * list of bids is the columns of a bid. Nobody has to look for cycles in such a column, and its shape bounds how deep it goes.
  */
 import { DecodeError, type ByteWriter } from './bytes.ts'
+import { ItemBudget, tooManyItems } from './item-budget.ts'
 import { packArrayHeader, packNumber, packString, type Unpacker } from './msgpack.ts'
 import { seenSort, sort } from './sorts.ts'
 
@@ -50,12 +51,25 @@ export class ShapeInference {
   /** There is a column of values of any kind, and more values change nothing of that. */
   #isAny = false
 
-  constructor(depth = 0) {
+  readonly #budget: ItemBudget
+
+  constructor(depth = 0, budget = new ItemBudget()) {
     this.#depth = depth
+    this.#budget = budget
     this.#single = { sorts: 0, items: undefined }
   }
 
-  add(value: unknown): void {
+  /** Takes in a batch or page. @throws TooManyItems; what was seen by then is taken in */
+  addAll(values: readonly unknown[], count: number): void {
+    this.#budget.begin()
+    for (let i = 0; i < count; i++) {
+      this.#add(values[i])
+      // Only now: a record that was seen in part would make the fields behind its list ones that may be missing.
+      if (!this.#budget.take(0)) throw tooManyItems
+    }
+  }
+
+  #add(value: unknown): void {
     if (this.#names !== null && isRecord(value)) this.#addObject(value)
     else this.#see(this.#single, value)
     if (this.#names === null || (this.#objects > 0 && this.#single.sorts !== 0)) this.#isAny = true
@@ -70,8 +84,11 @@ export class ShapeInference {
   #seeItems(seen: Seen, list: readonly unknown[]): void {
     seen.sorts |= sort.list
     if (isAnySorts(seen.sorts)) return
-    const items = (seen.items ??= new ShapeInference(this.#depth + 1))
-    for (let i = 0; i < list.length && !items.#isAny; i++) items.add(list[i])
+    const items = (seen.items ??= new ShapeInference(this.#depth + 1, this.#budget))
+    for (let i = 0; i < list.length && !items.#isAny; i++) {
+      if (!this.#budget.take(1)) return
+      items.#add(list[i])
+    }
     if (items.#isAny) seen.sorts |= sort.other
   }
 

@@ -100,6 +100,16 @@ test('a page does not depend on the pages before it', () => {
   expect(ints()).toEqual(before)
 })
 
+test('a page of lists with too many items for columns is one of values, whatever pages were before', () => {
+  const many = Array.from({ length: 2 ** 19 + 1 }, (_, i) => i % 100)
+  const encode = (first: number) => encodeEntries(['a', 'b'], [{ of: [first, ...many] }, { of: many }])
+  const page = encode(1)
+  expect(page.length).toBeLessThan(many.length * 2.2)
+  encodeEntries(['a', 'b'], [{ of: [1] }, { of: [2] }])
+  expect(Buffer.compare(encode(1), page)).toBe(0)
+  expect(decodeEntries(page).values.map(value => (value as { of: number[] }).of.length)).toEqual([many.length + 1, many.length])
+})
+
 test('names that look alike as bytes are told apart, however often they were read', () => {
   for (let round = 0; round < 100; round++) {
     for (const value of [{ 'Ã¼': 1, b: 2 }, { 'ü': 1, b: 2 }, { b: 1, 'ü': 2 }, { '\ud800': 1 }, { ['n'.repeat(70)]: 1 }, JSON.parse('{"__proto__": 1, "a": 2}')]) {

@@ -8,6 +8,7 @@ import { ByteReader, ByteWriter, DecodeError } from './bytes.ts'
 import { ColumnSetIn } from './columns-in.ts'
 import { ColumnSetOut } from './columns-out.ts'
 import { maxRecordsPerFrame } from './columns.ts'
+import { tooManyItems } from './item-budget.ts'
 import { packArrayHeader, packNumber, Unpacker } from './msgpack.ts'
 import type { PieceText } from './piece-text.ts'
 import { anyShape, packShape, ShapeInference, shapeLimits, shapeText, unpackShape, type Shape } from './shape.ts'
@@ -147,14 +148,29 @@ function columnsOf(shape: Shape, recent: Recent, entries: number): ColumnSetOut 
   return columns
 }
 
+/** Whether these values fit columns of this shape; no page has lists of too many items as columns. */
+const fits = (columns: ColumnSetOut, values: readonly unknown[]) => fewItems(() => columns.fill(values, values.length))
+
+function fewItems(action: () => boolean): boolean {
+  try {
+    return action()
+  } catch (error) {
+    if (error !== tooManyItems) throw error
+    return false
+  }
+}
+
 /** Columns of exactly the shape that these values have: what a page looks like must not depend on the page before. */
 function fill(values: readonly unknown[], recent: Recent, what: string): ColumnSetOut {
   try {
-    for (const columns of recent) if (columns.mayBeExact && columns.fill(values, values.length) && columns.isExact(values.length)) return columns
+    for (const columns of recent) if (columns.mayBeExact && fits(columns, values) && columns.isExact(values.length)) return columns
     const inference = new ShapeInference()
-    for (let i = 0; i < values.length; i++) inference.add(values[i])
-    const columns = columnsOf(inference.shape(), recent, values.length)
-    if (columns.fill(values, values.length)) return columns
+    const known = fewItems(() => {
+      inference.addAll(values, values.length)
+      return true
+    })
+    const columns = columnsOf(known ? inference.shape() : anyShape, recent, values.length)
+    if (fits(columns, values)) return columns
     const any = columnsOf(anyShape, recent, values.length)
     assert(any.fill(values, values.length), 'an entry fits no shape')
     return any

@@ -1,7 +1,7 @@
 /** Columns on their way in: items of a msgpack array (`columns.ts`), checked, and read by the loops. */
 import { NO_TIMESTAMP } from '../core/time.ts'
 import { ByteReader, DecodeError } from './bytes.ts'
-import { bytesOf, capacityFor, itemCount, maxRecordsPerFrame, noBytes, noF64, noI32, ShapeLoops, textKind } from './columns.ts'
+import { bytesOf, capacityFor, itemCount, keptValues, maxRecordsPerFrame, noBytes, noF64, noI32, ShapeLoops, textKind } from './columns.ts'
 import { DictionaryIn, maxEntries } from './dictionary.ts'
 import type { Unpacker } from './msgpack.ts'
 import type { PieceText } from './piece-text.ts'
@@ -137,6 +137,8 @@ class ColumnIn implements ColumnData {
     this.passing = noTexts
     this.#dictionary?.finish()
     this.list?.finish()
+    if (this.i32.length > keptValues) this.i32 = noI32
+    if (this.f64.length > keptValues) this.f64 = noF64
     if (this.column.kind === 'bool') this.u8 = noBytes
     if (this.column.kind === 'any') {
       this.#anyBytes = noReader

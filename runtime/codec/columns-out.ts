@@ -1,7 +1,7 @@
 /** Columns on their way out: filled by the loops, then written as items of a msgpack array (`columns.ts`). */
 import { spreadKeyHash } from '../core/key-group.ts'
 import { ByteWriter } from './bytes.ts'
-import { bytesOf, capacityFor, itemCount, noBytes, noF64, noI32, ShapeLoops, textKind } from './columns.ts'
+import { bytesOf, capacityFor, itemCount, keptValues, noBytes, noF64, noI32, ShapeLoops, textKind } from './columns.ts'
 import { DictionaryOut } from './dictionary.ts'
 import { ItemBudget, tooManyItems } from './item-budget.ts'
 import { packBinHeader, packNil } from './msgpack.ts'
@@ -39,8 +39,18 @@ export class ColumnSetOut {
 
   /** False if a record does not fit the shape. `keyHashes`: `spreadKeyHash` of each record's key. @throws UnsupportedSignal, TooManyItems */
   fill(values: readonly unknown[], records: number, keyHashes?: Int32Array): boolean {
-    const columns = this.#columns
     if (this.#isWhole) this.#budget.begin()
+    let filled = false
+    try {
+      filled = this.#fill(values, records, keyHashes)
+      return filled
+    } finally {
+      if (!filled) this.release()
+    }
+  }
+
+  #fill(values: readonly unknown[], records: number, keyHashes: Int32Array | undefined): boolean {
+    const columns = this.#columns
     for (const column of columns) column.begin(records, keyHashes, () => keyHashes !== undefined && isKeyColumn(this.shape, column.column, values, records, keyHashes))
     return this.#loops.of(columns).fill(values, records, columns) === -1 && columns.every(column => column.list === undefined || column.list.fill())
   }
@@ -52,6 +62,12 @@ export class ColumnSetOut {
 
   write(out: ByteWriter, records: number): void {
     for (const column of this.#columns) column.write(out, records)
+    this.release()
+  }
+
+  /** What was filled in is written, or not going to be: nothing of the records is kept alive, and no buffer of a rare size. */
+  release(): void {
+    for (const column of this.#columns) column.release()
   }
 
   /** What was written last is on its way. Only then the columns go by it. */
@@ -123,6 +139,12 @@ class ListsOut {
     this.#items = []
     this.#itemCount = items.length
     return this.#columns.fill(items, items.length)
+  }
+
+  release(): void {
+    this.#items = []
+    if (this.#lengths.length > keptValues) this.#lengths = noI32
+    this.#columns.release()
   }
 
   isExact(): boolean {
@@ -229,7 +251,6 @@ class ColumnOut implements ColumnBuffers {
         else {
           writeWidths(out, this.i32, count, largest(this.i32, count))
           writeText(out, this.text)
-          this.text = ''
         }
         if (this.#dictionary !== undefined) optionalBin(out, this.#dictionary.item())
         return
@@ -245,7 +266,16 @@ class ColumnOut implements ColumnBuffers {
     dictionary.number(texts, this.count, this.i32, this.#keyHashes)
     writeWidths(out, this.i32, this.count, dictionary.limit - 1)
     writeText(out, dictionary.text)
+  }
+
+  release(): void {
+    this.text = ''
     this.texts = this.#keyHashes = undefined
+    if (this.i32.length > keptValues) this.i32 = noI32
+    if (this.f64.length > keptValues) this.f64 = noF64
+    if (this.u8.length > keptValues) this.u8 = noBytes
+    if (this.presence.length > keptValues) this.presence = noBytes
+    this.list?.release()
   }
 }
 

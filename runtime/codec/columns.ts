@@ -18,6 +18,9 @@ import { hasPresence, type Shape } from './shape.ts'
 /** In one frame or page; some columns take no bytes at all, so a count must have a limit of its own. */
 export const maxRecordsPerFrame = 1024 * 1024
 
+/** A column keeps buffers of so many values from one frame or page to the next: a few large ones must not stay large in each of thousands of channels. */
+export const keptValues = 16 * 1024
+
 /** How joined text is written. */
 export const textKind = { ascii: 0, utf8: 1, ucs2: 2 } as const
 

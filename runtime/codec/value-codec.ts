@@ -132,7 +132,7 @@ type Recent = ColumnSetOut[]
 const recentKeys: Recent = []
 const recentValues: Recent = []
 const keptColumns = 4
-/** Columns of a larger page are not kept: their buffers are as large. */
+/** Columns of a larger page are not kept: what they wrote of values of any kind may be as large. Other buffers have a bound (`keptValues`). */
 const keptPage = 4096
 
 /** Of this shape, with the buffers of the page before where there was one. */
@@ -163,7 +163,11 @@ function fewItems(action: () => boolean): boolean {
 /** Columns of exactly the shape that these values have: what a page looks like must not depend on the page before. */
 function fill(values: readonly unknown[], recent: Recent, what: string): ColumnSetOut {
   try {
-    for (const columns of recent) if (columns.mayBeExact && fits(columns, values) && columns.isExact(values.length)) return columns
+    for (const columns of recent) {
+      if (!columns.mayBeExact || !fits(columns, values)) continue
+      if (columns.isExact(values.length)) return columns
+      columns.release()
+    }
     const inference = new ShapeInference()
     const known = fewItems(() => {
       inference.addAll(values, values.length)

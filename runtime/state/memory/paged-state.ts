@@ -151,9 +151,9 @@ function restoreValues(table: PagedValueTable, keyGroup: number, section: Sectio
       for (const key of decodeRemoved('value', section).keys) table.restoreRemoval(namespace, keyGroup, key)
       return
     default: {
-      const { keys, values } = decodeValues(section)
-      if (!isChange) return table.restore(namespace, keyGroup, keys, values)
-      table.restoreChanges(namespace, keyGroup, keys, values)
+      const entries = decodeValues(section)
+      if (!isChange) return table.restore(namespace, keyGroup, entries)
+      table.restoreChanges(namespace, keyGroup, entries)
     }
   }
 }

@@ -39,10 +39,7 @@ function restore(kind: TableKind, blocks: readonly KeyedBlock[], order: <T>(sect
   const sections = blocks.flatMap(({ state, keyGroup, bytes }) => [...readBlock(bytes, state).sections].map(section => ({ keyGroup, section })))
   for (const { keyGroup, section } of order(sections)) {
     if (kind === 'map') opened.maps.restore(section.namespace, keyGroup, decodeMaps(section))
-    else {
-      const { keys, values } = decodeValues(section)
-      opened.values.restore(section.namespace, keyGroup, keys, values)
-    }
+    else opened.values.restore(section.namespace, keyGroup, decodeValues(section))
   }
   return opened
 }

@@ -1,9 +1,12 @@
 /** Which pages of a table that is written by `update` have rows. That nobody can see it otherwise is the matter of `rows.test.ts`. */
 import { expect, test } from 'vitest'
 import { seededRandom } from '../../core/random.ts'
+import type { KeyedBlock } from '../../operators/keyed-state.ts'
 import { CurrentKey } from './current-key.ts'
 import { pagesOf, TableInfo, type Page } from './page.ts'
+import { PagedSnapshot } from './paged-snapshot.ts'
 import { Pager } from './pager.ts'
+import { decodeValues, readBlock } from './section.ts'
 import { Table } from './table.ts'
 import { PagedValueTable } from './value-table.ts'
 
@@ -16,6 +19,8 @@ function open() {
   const table = new Table(new TableInfo('state', 'value', 0), current, pager, keyGroups)
   const values = new PagedValueTable(table)
   return {
+    current,
+    pager,
     table,
     values,
     pages: (): Page[] => table.namespaces().flatMap(namespace => table.roots(namespace)).flatMap(root => [...pagesOf(root)]),
@@ -24,6 +29,15 @@ function open() {
       values.update(0, value, copy)
     },
   }
+}
+
+type Opened = ReturnType<typeof open>
+
+function snapshotOf({ pager, table }: Opened): KeyedBlock[] {
+  const blocks: KeyedBlock[] = []
+  const run = new PagedSnapshot(pager, [table], { keyed: (state, keyGroup, bytes) => void blocks.push({ state, keyGroup, bytes }), list: () => {} })
+  while (!run.step(1000)) {}
+  return blocks
 }
 
 const seed = Number(process.env['SEED'] ?? 4711)
@@ -46,4 +60,22 @@ test.each([
   expect(table.info.rows?.refused).toBe(0)
   expect(pages().filter(page => page.entries?.kind !== 'rows')).toEqual([])
   expect(pages().reduce((sum, page) => sum + page.count, 0)).toBe(100_000)
+})
+
+test('what was restored lies as it lay: in large pages of rows, which take other values afterwards', () => {
+  const written = open()
+  const keys = distinct(50_000)
+  keys.forEach(key => written.put(key, { a: key }))
+  const restored = open()
+  for (const { keyGroup, bytes } of snapshotOf(written)) {
+    for (const section of readBlock(bytes, 'state').sections) restored.values.restore(section.namespace, keyGroup, decodeValues(section))
+  }
+  const lie = (opened: Opened) => opened.pages().map(({ root, prefix, depth, count, entries }) => `${root.keyGroup} ${prefix >>> 0}/${depth} ${count} ${entries?.kind}`)
+  expect(lie(restored)).toEqual(lie(written))
+  expect(restored.pages().length).toBeLessThan(40)
+
+  const odd = keys[123] as number
+  restored.put(odd, { a: 'text' })
+  restored.put(keys[7] as number, { a: 0.5 })
+  expect(new Map(restored.values.entries(0) as Iterable<[unknown, unknown]>)).toEqual(new Map([...keys.map(key => [key, { a: key }] as const), [keys[7], { a: 0.5 }], [odd, { a: 'text' }]]))
 })

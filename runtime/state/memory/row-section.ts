@@ -39,7 +39,7 @@ export function encodeRows(entries: RowEntries, since: number, until: number, ro
 }
 
 /** @throws DecodeError */
-export function decodeRows(body: Uint8Array): { readonly keys: unknown[]; readonly values: unknown[] } {
+export function decodeRows(body: Uint8Array): { readonly keys: unknown[]; readonly values: unknown[]; readonly layout: RowLayout } {
   const start = body.length < 4 ? Infinity : 4 + new DataView(body.buffer, body.byteOffset).getUint32(0, true)
   if (start > body.length) throw new DecodeError('rows are cut off')
   const layout = layoutIn(body.subarray(4, start))
@@ -53,7 +53,7 @@ export function decodeRows(body: Uint8Array): { readonly keys: unknown[]; readon
     keys.push(layout.keys === 'one' ? i32[at + keyOffset] : [i32[at + keyOffset], i32[at + keyOffset + 1]])
     values.push(layout.read(i32, f64, at))
   }
-  return { keys, values }
+  return { keys, values, layout }
 }
 
 function layoutBytes(layout: RowLayout): Uint8Array {

@@ -36,6 +36,7 @@ import { bodiesIn } from './records.ts'
 import type { Records } from './records.ts'
 import type { RemovedEntries } from './removals.ts'
 import type { RowEntries } from './row-entries.ts'
+import type { RowLayout } from './row-layout.ts'
 import { decodeRows, encodeRows } from './row-section.ts'
 
 const blockVersion = 1
@@ -208,8 +209,15 @@ export function decodeRemoved(kind: TableKind, { body }: Section): RemovedEntrie
   return { keys, fields }
 }
 
-/** The keys and values of a value section. */
-export function decodeValues({ encoding, body, shapes, piece }: Section): { readonly keys: readonly unknown[]; readonly values: readonly unknown[] } {
+/** Of a value section. */
+export interface ValueColumns {
+  readonly keys: readonly unknown[]
+  readonly values: readonly unknown[]
+  /** They were rows. */
+  readonly layout?: RowLayout
+}
+
+export function decodeValues({ encoding, body, shapes, piece }: Section): ValueColumns {
   if (encoding === packed) {
     const keys: unknown[] = []
     const values: unknown[] = []

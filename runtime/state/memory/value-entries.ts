@@ -47,6 +47,14 @@ export function intoRows(page: Page, canonical: CanonicalKey, value: unknown): b
   return made !== undefined
 }
 
+/** A page that is open and empty is to have rows from the start, for `count` entries of which this is one. */
+export function beginRows(page: Page, canonical: CanonicalKey, value: unknown, count: number): void {
+  const { rows } = page.root.table
+  if (rows === undefined || rows.refused >= mostRefused || page.plain || page.count > 0 || count < fewestRows) return
+  const layout = layoutFor(rows, canonical, value)
+  if (layout !== undefined) useRows(page, rows, new RowEntries(layout))
+}
+
 /** The rows of a page have no room for `value`. */
 export function makeRoom(page: Page, canonical: CanonicalKey, value: unknown): void {
   const rows = page.root.table.rows as TableRows

@@ -7,9 +7,10 @@ import { ownedKey } from './owned-key.ts'
 import { isIn, keyAt, keysOf, pageOf, pagesOf } from './page.ts'
 import type { Page, PageEntries } from './page.ts'
 import { packedValues } from './packing.ts'
-import { TableRows } from './row-layout.ts'
+import { TableRows, type RowLayout } from './row-layout.ts'
+import type { ValueColumns } from './section.ts'
 import type { Table } from './table.ts'
-import { insertValue, intoRows, setValue } from './value-entries.ts'
+import { beginRows, insertValue, intoRows, setValue } from './value-entries.ts'
 
 export class PagedValueTable implements ValueTable {
   readonly #table: Table
@@ -126,7 +127,8 @@ export class PagedValueTable implements ValueTable {
   }
 
   /** A section of a snapshot, which was a page: its entries go into one as a whole. None of the keys is there yet. */
-  restore(namespace: Namespace, keyGroup: number, keys: readonly unknown[], values: readonly unknown[]): void {
+  restore(namespace: Namespace, keyGroup: number, { keys, values, layout }: ValueColumns): void {
+    if (layout !== undefined) this.#expectRows(layout)
     const hashes: number[] = []
     for (let i = 0; i < keys.length; i++) hashes.push(pageHash(keys[i]))
     const page = this.#table.pageFor(namespace, keyGroup, hashes)
@@ -135,7 +137,9 @@ export class PagedValueTable implements ValueTable {
       return
     }
     const { pager } = this.#table
-    pager.open(page).reserve(keys.length)
+    pager.open(page)
+    if (layout !== undefined) beginRows(page, canonicalKey(keys[0]), values[0], keys.length)
+    page.entries?.reserve(keys.length)
     for (let i = 0; i < keys.length; i++) {
       const owned = ownedKey(keys[i])
       insertValue(page, canonicalKey(owned), hashes[i] as number, owned, values[i], pager.epoch)
@@ -144,7 +148,8 @@ export class PagedValueTable implements ValueTable {
   }
 
   /** A section of a later snapshot: of each key an older entry may be there. Mostly all are of one page. */
-  restoreChanges(namespace: Namespace, keyGroup: number, keys: readonly unknown[], values: readonly unknown[]): void {
+  restoreChanges(namespace: Namespace, keyGroup: number, { keys, values, layout }: ValueColumns): void {
+    if (layout !== undefined) this.#expectRows(layout)
     const { pager } = this.#table
     let page: Page | undefined
     for (let i = 0; i < keys.length; i++) {
@@ -163,6 +168,13 @@ export class PagedValueTable implements ValueTable {
         this.#table.changed(page, keys[i], values[i])
       }
     }
+  }
+
+  /** What a snapshot holds as rows becomes rows again, and no objects that the first `update` would make rows of. */
+  #expectRows(layout: RowLayout): void {
+    const { info, pager } = this.#table
+    info.rows ??= new TableRows(pager.largestRowPage)
+    info.rows.layout ??= layout
   }
 
   /** Everything of a key group that a later snapshot says is gone. */

@@ -1,8 +1,9 @@
 /** Columns on their way in: items of a msgpack array (`columns.ts`), checked, and read by the loops. */
 import { NO_TIMESTAMP } from '../core/time.ts'
 import { ByteReader, DecodeError } from './bytes.ts'
-import { bytesOf, capacityFor, itemCount, keptValues, maxRecordsPerFrame, noBytes, noF64, noI32, ShapeLoops, textKind } from './columns.ts'
+import { bytesOf, capacityFor, itemCount, keptValues, noBytes, noF64, noI32, ShapeLoops, textKind } from './columns.ts'
 import { DictionaryIn, maxEntries } from './dictionary.ts'
+import { ItemBudget } from './item-budget.ts'
 import type { Unpacker } from './msgpack.ts'
 import type { PieceText } from './piece-text.ts'
 import type { ColumnData } from './record-loops.ts'
@@ -20,16 +21,22 @@ export class ColumnSetIn {
   readonly items: number
   readonly #columns: readonly ColumnIn[]
   readonly #loops: ShapeLoops
+  readonly #budget: ItemBudget
+  readonly #isWhole: boolean
 
-  constructor(shape: Shape, generate: boolean, dictionaries = false) {
+  /** `budget`: of the frame, where these are the items of lists in it. */
+  constructor(shape: Shape, generate: boolean, dictionaries = false, budget?: ItemBudget) {
     this.shape = shape
     this.items = itemCount(shape, dictionaries)
-    this.#columns = shape.columns.map(column => new ColumnIn(column, generate, dictionaries))
+    this.#budget = budget ?? new ItemBudget()
+    this.#isWhole = budget === undefined
+    this.#columns = shape.columns.map(column => new ColumnIn(column, generate, dictionaries, this.#budget))
     this.#loops = new ShapeLoops(shape, generate)
   }
 
   /** Puts the records into `values`. `piece`: what the bytes are a part of. @throws DecodeError */
   read(input: Unpacker, records: number, values: unknown[], piece?: PieceText): void {
+    if (this.#isWhole) this.#budget.begin()
     for (const column of this.#columns) column.read(input, records, piece)
     this.#loops.of(this.#columns).build(records, this.#columns, values)
     for (const column of this.#columns) column.finish()
@@ -43,14 +50,16 @@ class ListsIn {
   /** Of the array that comes next. */
   #list = 0
   #from = 0
+  readonly #budget: ItemBudget
 
-  constructor(items: Shape, generate: boolean) {
-    this.#columns = new ColumnSetIn(items, generate)
+  constructor(items: Shape, generate: boolean, budget: ItemBudget) {
+    this.#columns = new ColumnSetIn(items, generate, false, budget)
+    this.#budget = budget
   }
 
   /** @throws DecodeError */
   read(input: Unpacker, items: number, piece: PieceText | undefined): void {
-    if (items > maxRecordsPerFrame) throw new DecodeError(`lists of ${items} items`)
+    if (!this.#budget.take(items)) throw new DecodeError(`lists of ${items} items: with those before them more than a frame may have`)
     // Those of a damaged frame are gone.
     this.#items = []
     this.#list = this.#from = 0
@@ -84,9 +93,9 @@ class ColumnIn implements ColumnData {
   #anyBytes = noReader
   readonly #dictionary: DictionaryIn | undefined
 
-  constructor(column: Column, generate: boolean, dictionaries: boolean) {
+  constructor(column: Column, generate: boolean, dictionaries: boolean, budget: ItemBudget) {
     this.column = column
-    this.list = column.items === undefined ? undefined : new ListsIn(column.items, generate)
+    this.list = column.items === undefined ? undefined : new ListsIn(column.items, generate, budget)
     this.#dictionary = dictionaries && column.kind === 'string' ? new DictionaryIn() : undefined
   }
 

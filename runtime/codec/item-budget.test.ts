@@ -1,7 +1,11 @@
 import { expect, test } from 'vitest'
+import { frameType } from '../protocol/data.ts'
+import { ByteWriter, DecodeError } from './bytes.ts'
+import { ColumnarDecoder } from './columnar.ts'
 import { ColumnSetOut } from './columns-out.ts'
 import { tooManyItems } from './item-budget.ts'
-import { ShapeInference, type Shape } from './shape.ts'
+import { packArrayHeader, packBin, packNil, packNumber } from './msgpack.ts'
+import { packShape, ShapeInference, type Shape } from './shape.ts'
 
 const numbers: Shape = { layout: 'single', columns: [{ name: '', kind: 'i32', absent: 0 }] }
 const listsOf = (items: Shape): Shape => ({ layout: 'single', columns: [{ name: '', kind: 'list', absent: 0, items }] })
@@ -32,4 +36,37 @@ test.for(gatherings)('%s: lists are gathered up to the items of a frame and no f
     expect(items()).toBeLessThan(limit + 10_000)
   }
   expect(() => gather(watched(16, limit / 16).values, listsOf(numbers))).not.toThrow()
+})
+
+const nulls: Shape = { layout: 'single', columns: [{ name: '', kind: 'none', absent: 4 }] }
+const recordOf = (columns: number, items: Shape): Shape => ({
+  layout: 'object',
+  columns: Array.from({ length: columns }, (_, i) => ({ name: `f${i}`, kind: 'list', absent: 0, items })),
+})
+
+/** Decodes one record whose columns have these lengths, a few bytes for as many items as they say. */
+function decode(shape: Shape, generate: boolean, columns: readonly (readonly number[])[]) {
+  const out = new ByteWriter()
+  const decoder = new ColumnarDecoder({ generate })
+  packArrayHeader(out, 4)
+  for (const number of [frameType.schema, 1, 0]) packNumber(out, number)
+  packShape(out, shape)
+  decoder.decode(out.take())
+  packArrayHeader(out, 6 + columns.length)
+  for (const number of [frameType.records, 1, 0, 1]) packNumber(out, number)
+  packNil(out)
+  packNil(out)
+  for (const lengths of columns) packBin(out, new Uint8Array(Int32Array.from(lengths).buffer))
+  return decoder.decode(out.take())?.values[0] as Readonly<Record<string, readonly unknown[]>>
+}
+
+test.for([true, false])('a damaged frame of a few bytes brings no more items than one frame may have, generated: %s', generate => {
+  expect(decode(recordOf(2, nulls), generate, [[limit / 2], [limit / 2]])['f1']).toHaveLength(limit / 2)
+  const rows: readonly (readonly [Shape, readonly (readonly number[])[]])[] = [
+    [recordOf(1, nulls), [[limit + 1]]],
+    [recordOf(2, nulls), [[limit / 2], [limit / 2 + 1]]],
+    [recordOf(1, listsOf(nulls)), [[2], [limit / 2, limit / 2]]],
+    [recordOf(2, listsOf(nulls)), [[1], [limit / 2], [1], [limit / 2]]],
+  ]
+  for (const [shape, columns] of rows) expect(() => decode(shape, generate, columns)).toThrow(DecodeError)
 })

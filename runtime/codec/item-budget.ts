@@ -4,7 +4,7 @@
  */
 const maxItems = 1024 * 1024
 
-/** One for all columns of a frame or page. */
+/** One for all columns of a frame, of a page one for keys and one for values. */
 export class ItemBudget {
   #left = maxItems
 

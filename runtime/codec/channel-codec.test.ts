@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8'
 import fc from 'fast-check'
-import { Unpackr } from 'msgpackr'
+import { Packr, Unpackr } from 'msgpackr'
 import { expect, test } from 'vitest'
 import { BatchPool, type Batch } from '../core/batch.ts'
 import { FlinkError } from '../core/errors.ts'
@@ -281,6 +281,19 @@ test('frames of a schema that was not announced are refused', () => {
   const [, records] = encoder.encode(batchOf([1]))
   expect(() => new ColumnarDecoder().decode(records as Uint8Array)).toThrow('schema 0 was not announced')
   expect(() => new ColumnarDecoder().decode(new Uint8Array([0x92, 3, 1]))).toThrow(DecodeError)
+})
+
+test('a schema that no encoder writes is refused with what is wrong with it', () => {
+  const field = ['x', 2, 0] as const
+  for (const [schema, what] of [
+    [[1, ...field, ...field], 'two columns named "x"'],
+    [[0, ...field, 'y', 2, 0], 'a schema of 2 columns'],
+    [[0, '', 2, 1], 'a record cannot be missing'],
+    [[1, 'x', [0, '', 5, 0], 0], 'a schema of lists with values of any kind'],
+    [[1, 'x', [0, '', [0, '', [0, '', 2, 0], 0], 0], 0], 'not a schema'],
+  ] as const) {
+    expect(() => new ColumnarDecoder().decode(new Packr().pack([frameType.schema, 1, 0, schema]))).toThrow(new DecodeError(what))
+  }
 })
 
 test('all records of a stream have one hidden class, before and after the shape widened', () => {

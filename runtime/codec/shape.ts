@@ -224,7 +224,8 @@ function shapeFromData(data: unknown, depth: number): Shape {
     columns.push(items === undefined ? { name, kind, absent } : { name, kind, absent, items })
   }
   const single = data[0] === 0
-  if (columns.length > maxColumns || (depth > 0 && columns.some(column => column.kind === 'any')) || (single && columns.length !== 1)) throw new DecodeError(`a schema of ${columns.length} columns`)
+  if (depth > 0 && columns.some(column => column.kind === 'any')) throw new DecodeError('a schema of lists with values of any kind')
+  if (columns.length > maxColumns || (single && columns.length !== 1)) throw new DecodeError(`a schema of ${columns.length} columns`)
   if (single && ((columns[0] as Column).absent & sort.missing) !== 0) throw new DecodeError('a record cannot be missing')
   return { layout: single ? 'single' : 'object', columns }
 }

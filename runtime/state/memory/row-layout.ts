@@ -58,7 +58,9 @@ export function rowLayout(value: unknown, keys: RowKeys): RowLayout | undefined 
 }
 
 function isListOfOne(value: unknown): value is [unknown] {
-  return Array.isArray(value) && value.length === 1 && Object.getPrototypeOf(value) === Array.prototype
+  if (!Array.isArray(value) || value.length !== 1 || Object.getPrototypeOf(value) !== Array.prototype) return false
+  // What hangs on it stays with the list.
+  return Object.getOwnPropertyNames(value).length === 2 && Object.getOwnPropertySymbols(value).length === 0
 }
 
 function layoutOfObject(value: unknown, keys: RowKeys, list: boolean): RowLayout | undefined {
@@ -126,7 +128,7 @@ read(i32, f64, at) {
 return ${list ? '[' : ''}{ ${names.map((name, i) => propertyText(name, at(i))).join(', ')} }${list ? ']' : ''}
 },
 write(${list ? 'list' : 'r'}, i32, f64, at) {
-${list ? `if (${notListText('list')} || list.length !== 1) return false\nconst r = list[0]\n` : ''}if (typeof r !== 'object' || r === null || ${notPlainText(names)}) return false
+${list ? `if (${notListText('list')} || list.length !== 1 || list.index !== undefined) return false\nconst r = list[0]\n` : ''}if (typeof r !== 'object' || r === null || ${notPlainText(names)}) return false
 let k = 0
 for (const name in r) if (name !== names[k++]) return false
 if (k !== ${names.length}) return false

@@ -1,11 +1,14 @@
 /** Which pages of a table that is written by `update` have rows. That nobody can see it otherwise is the matter of `rows.test.ts`. */
 import { expect, test } from 'vitest'
+import { createCopier } from '../../codec/copy.ts'
+import { FlinkError } from '../../core/errors.ts'
 import { seededRandom } from '../../core/random.ts'
 import type { KeyedBlock } from '../../operators/keyed-state.ts'
 import { CurrentKey } from './current-key.ts'
 import { pagesOf, TableInfo, type Page } from './page.ts'
 import { PagedSnapshot } from './paged-snapshot.ts'
 import { Pager } from './pager.ts'
+import { rowLayout } from './row-layout.ts'
 import { decodeValues, readBlock } from './section.ts'
 import { Table } from './table.ts'
 import { PagedValueTable } from './value-table.ts'
@@ -78,4 +81,17 @@ test('what was restored lies as it lay: in large pages of rows, which take other
   restored.put(odd, { a: 'text' })
   restored.put(keys[7] as number, { a: 0.5 })
   expect(new Map(restored.values.entries(0) as Iterable<[unknown, unknown]>)).toEqual(new Map([...keys.map(key => [key, { a: key }] as const), [keys[7], { a: 0.5 }], [odd, { a: 'text' }]]))
+})
+
+test('what hangs on a list is not lost without a word: the result of a match is refused, and a list with a property is no row', () => {
+  const { current, pages, values, put } = open()
+  const own = createCopier({ what: 'state' })
+  for (let key = 0; key < 1000; key++) put(key, [{ a: key }])
+  expect(pages().map(page => page.entries?.kind)).not.toContain('objects')
+  current.set(500)
+  expect(() => values.update(0, Object.assign([{ a: 1 }], { index: 3 }), own)).toThrow(FlinkError)
+  expect(values.get(0)).toEqual([{ a: 500 }])
+
+  for (const property of ['index', 'extra', Symbol('s')]) expect(rowLayout(Object.assign([{ a: 1 }], { [property]: 3 }), 'one')).toBeUndefined()
+  expect(rowLayout([{ a: 1 }], 'one')).toBeDefined()
 })

@@ -2,10 +2,11 @@
 import { expect, test } from 'vitest'
 import { createCopier } from '../../codec/copy.ts'
 import { FlinkError } from '../../core/errors.ts'
+import { keyGroupOf } from '../../core/key-group.ts'
 import { seededRandom } from '../../core/random.ts'
 import type { KeyedBlock } from '../../operators/keyed-state.ts'
 import { CurrentKey } from './current-key.ts'
-import { pagesOf, TableInfo, type Page } from './page.ts'
+import { largestPage, pagesOf, TableInfo, type Page } from './page.ts'
 import { PagedSnapshot } from './paged-snapshot.ts'
 import { Pager } from './pager.ts'
 import { rowLayout } from './row-layout.ts'
@@ -94,4 +95,19 @@ test('what hangs on a list is not lost without a word: the result of a match is 
 
   for (const property of ['index', 'extra', Symbol('s')]) expect(rowLayout(Object.assign([{ a: 1 }], { [property]: 3 }), 'one')).toBeUndefined()
   expect(rowLayout([{ a: 1 }], 'one')).toBeDefined()
+})
+
+test('a page of rows that become objects is split at once', () => {
+  const { table, values, pages, put } = open()
+  const keys = inOrder(40_000)
+  for (const key of keys) put(key, { a: key })
+  expect(Math.max(...pages().map(page => page.count))).toBeGreaterThan(2000)
+  for (let group = 0; group < 16; group++) put(keys.find(key => keyGroupOf(key, 16) === group), { a: 'text' })
+  for (const { count, entries } of pages()) if (entries?.kind === 'objects') expect(count).toBeLessThanOrEqual(largestPage)
+  expect(pages().reduce((sum, page) => sum + page.count, 0)).toBe(40_000)
+  // Lookups that were under way do not use what was split.
+  put(keys[5], { a: -5 })
+  expect(values.get(0)).toEqual({ a: -5 })
+  expect(table.roots(0).reduce((sum, root) => sum + root.count, 0)).toBe(40_000)
+  expect([...values.entries(0)].filter(([, value]) => (value as { a: unknown }).a === 'text')).toHaveLength(16)
 })

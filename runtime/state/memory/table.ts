@@ -140,7 +140,14 @@ export class Table {
 
   changed(page: Page, key: unknown, value: unknown): void {
     page.dirty = true
-    if (--this.#untilSample > 0) return
+    if (--this.#untilSample <= 0) this.#learnAgain(page, key, value)
+    // Objects were made of its rows, of which it may hold more.
+    if (page.count <= page.splitAbove) return
+    splitPage(page, this.pager)
+    this.current.outdate()
+  }
+
+  #learnAgain(page: Page, key: unknown, value: unknown): void {
     const bytes = this.#learn(page, key, value)
     // Values that grow in place are noticed here: the page's average moves towards the sample.
     const average = page.bytes / page.objects

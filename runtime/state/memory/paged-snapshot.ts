@@ -34,6 +34,8 @@ const mostGathered = 512
 const packedPerObject = 8
 /** The same of rows. */
 const rowsPerObject = 16
+/** All slots are looked at, of which most may be free. */
+const slotsPerObject = 64
 const bytesPerEntry = 256
 
 export class PagedSnapshot implements SnapshotRun {
@@ -46,8 +48,9 @@ export class PagedSnapshot implements SnapshotRun {
   /** Changed entries of pages that were visited in this step. They are written before it ends: afterwards anybody may change them. */
   #gathered: Gathered | undefined
   #stepping = false
-  /** Entries that came since the step began. */
+  /** Of the page that is visited: entries that came one by one, and whether a section did. */
   #came = 0
+  #wrote = false
   /** What has still to be said of what was removed; undefined: nothing. */
   #removed: Iterator<RemovedPart> | undefined
   /** All pages are written; what is left are these blocks. */
@@ -107,9 +110,12 @@ export class PagedSnapshot implements SnapshotRun {
         this.#pager.copy(page)
       } else {
         this.#came = 0
+        this.#wrote = false
         const cost = costOf(page)
         this.#pager.copy(page)
-        budget -= this.#came === 0 ? cost : (cost * this.#came) / Math.max(page.objects, this.#came) + page.count * costOfStamp
+        // Rows are a section, and what was kept of them comes besides.
+        if (this.#came === 0 || this.#wrote) budget -= cost + this.#came
+        else budget -= (cost * this.#came) / Math.max(page.objects, this.#came) + page.count * costOfStamp
       }
     }
   }
@@ -120,6 +126,7 @@ export class PagedSnapshot implements SnapshotRun {
 
   write(page: Page, section: Uint8Array): void {
     assert(this.#last === undefined, 'a page is written after the last')
+    this.#wrote = true
     // Whoever reads it removes first.
     this.#writeRemoved(Infinity)
     this.#add(page.root.table, page.root.keyGroup, section)
@@ -193,7 +200,7 @@ export class PagedSnapshot implements SnapshotRun {
 
 /** By entries or, where they are large, by bytes: a step is a part of a millisecond of either. */
 function costOf({ count, objects, bytes, entries }: Page): number {
-  if (entries?.kind === 'rows' && count === objects) return pageCost + count / rowsPerObject
+  if (entries?.kind === 'rows' && count === objects) return pageCost + count / rowsPerObject + entries.slots / slotsPerObject
   return pageCost + Math.max(objects, bytes / bytesPerEntry) + (count - objects) / packedPerObject
 }
 

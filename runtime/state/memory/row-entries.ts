@@ -38,6 +38,11 @@ export class RowEntries {
     this.#keys = layout.keys === 'others' ? new Array<CanonicalKey | undefined>(fewestSlots).fill(undefined) : undefined
   }
 
+  /** Of the table, with those that are free: it never shrinks. */
+  get slots(): number {
+    return this.#mask + 1
+  }
+
   find(key: CanonicalKey, hash: number): number {
     const { keys } = this.layout
     if (keys === 'two') {

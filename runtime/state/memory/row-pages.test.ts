@@ -1,5 +1,5 @@
 /** Which pages of a table that is written by `update` have rows. That nobody can see it otherwise is the matter of `rows.test.ts`. */
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { createCopier } from '../../codec/copy.ts'
 import { FlinkError } from '../../core/errors.ts'
 import { keyGroupOf } from '../../core/key-group.ts'
@@ -110,4 +110,30 @@ test('a page of rows that become objects is split at once', () => {
   expect(values.get(0)).toEqual({ a: -5 })
   expect(table.roots(0).reduce((sum, root) => sum + root.count, 0)).toBe(40_000)
   expect([...values.entries(0)].filter(([, value]) => (value as { a: unknown }).a === 'text')).toHaveLength(16)
+})
+
+test('a step counts all of a page of rows: its section, what was kept besides, and slots that are free', () => {
+  const opened = open()
+  const { pager, table, values, current, pages, put } = opened
+  const keys = inOrder(50_000)
+  for (const key of keys) put(key, { a: key })
+  expect(pages()).toHaveLength(16)
+  const visit = vi.spyOn(pager, 'copy')
+  const visitedBy = (changes: () => void) => {
+    const run = new PagedSnapshot(pager, [table], { keyed: () => {}, list: () => {} })
+    changes()
+    visit.mockClear()
+    run.step(1000)
+    const visited = visit.mock.calls.length
+    run.abort()
+    return visited
+  }
+  // 3,125 rows each, at 16 for 1, and 8,192 slots, at 64 for 1; then six that were kept; then only the slots.
+  expect(visitedBy(() => {})).toBe(4)
+  expect(visitedBy(() => keys.slice(0, 100).forEach(key => put(key, { a: -1 })))).toBe(3)
+  for (const key of keys.slice(16)) {
+    current.set(key)
+    values.remove(0)
+  }
+  expect(visitedBy(() => {})).toBe(8)
 })

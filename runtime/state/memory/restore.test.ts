@@ -44,6 +44,17 @@ function restore(kind: TableKind, blocks: readonly KeyedBlock[], order: <T>(sect
   return opened
 }
 
+test('blocks whose sections had another header are refused by their version', () => {
+  const written = open('value')
+  written.current.set(1)
+  written.values.put(0, { count: 1 })
+  const [{ bytes }] = snapshot(written) as [KeyedBlock]
+  for (const version of [0, 1, 2, 5]) {
+    bytes[0] = version
+    expect(() => readBlock(bytes, 'state')).toThrow(`block version ${version} is not known`)
+  }
+})
+
 test.each<[string, (i: number) => unknown]>([
   ['numbers', i => i],
   ['text', i => `a longer text as a key ${i}`],

@@ -194,7 +194,7 @@ export class RowEntries {
     }
   }
 
-  /** Copies the rows of those with a stamp from `since` on and before `until`, one after another; returns how many. */
+  /** Copies the rows of those with a stamp from `since` on and before `until`, one after another and without their stamps; returns how many. */
   copyRows(since: number, until: number, into: Int32Array): number {
     const i32 = this.#i32
     const width = this.#width
@@ -203,6 +203,7 @@ export class RowEntries {
       const stamp = i32[at + 1] as number
       if (i32[at] === 0 || stamp < since || stamp >= until) continue
       copyRow(i32, at, into, to, width)
+      into[to + 1] = 0
       to += width
     }
     return to / width

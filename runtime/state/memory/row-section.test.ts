@@ -57,3 +57,16 @@ test('what says it is a layout and is none is refused', () => {
   bytes.set(layout, 4)
   expect(() => decodeRows(bytes)).toThrow('layout')
 })
+
+test('when rows were touched is not written, so equal state is equal bytes', () => {
+  const entries = () => rowsOf('one', shapes['whole numbers'], 100)
+  const later = entries()
+  for (let n = 0; n < 100; n++) later.setStamp(later.find(canonicalKey(keyKinds.one(n)), pageHash(keyKinds.one(n))), 7)
+  expect(encodeRows(later, 0, 9, 0)).toEqual(encodeRows(entries(), 0, 9, 0))
+})
+
+test('a few layouts in turn are each made once', () => {
+  const written = Array.from({ length: 4 }, (_, n) => encodeRows(rowsOf('one', i => ({ [`field ${n}`]: i }), 10), 0, 9, 0)!.bytes)
+  const layouts = written.map(bytes => decodeRows(bytes).layout)
+  written.forEach((bytes, n) => expect(decodeRows(bytes).layout).toBe(layouts[n]))
+})

@@ -1,6 +1,6 @@
 /**
  * Rows in a snapshot, as they lie in memory: making objects of them, and columns of those, would cost many times what copying does,
- * in the slot's thread. A row is written without what only its page needs to know, but its hash and its stamp keep their places.
+ * in the slot's thread. So a row has its hash in a snapshot too, but 0 for its stamp, which counts the snapshots of one attempt.
  *
  *   u32 length of the layout | value([kind of keys, names, wide, list]) | row...
  *
@@ -15,9 +15,11 @@ import { keyOffset, layoutOf, wideView, type RowLayout } from './row-layout.ts'
 /** Rows of one page on their way; larger ones get a buffer of their own. */
 let scratch = new Int32Array(0)
 const mostScratch = 1 << 18
-/** The layout that was written last, and the one that was read last: mostly all pages have the same. */
-let written: { readonly layout: RowLayout; readonly bytes: Uint8Array } | undefined
-let read: { readonly layout: RowLayout; readonly bytes: Uint8Array } | undefined
+/** Layouts as they are written: a state has few. */
+const written = new WeakMap<RowLayout, Uint8Array>()
+/** Layouts that were read, of a few states in turn; the oldest makes room. */
+const read: { readonly layout: RowLayout; readonly bytes: Uint8Array }[] = []
+const mostRead = 16
 
 /** Rows with a stamp from `since` on and before `until`, with so many bytes in front for the caller to fill; undefined: there are none. */
 export function encodeRows(entries: RowEntries, since: number, until: number, room: number): { readonly bytes: Uint8Array<ArrayBuffer>; readonly count: number } | undefined {
@@ -57,16 +59,20 @@ export function decodeRows(body: Uint8Array): { readonly keys: unknown[]; readon
 }
 
 function layoutBytes(layout: RowLayout): Uint8Array {
-  if (written?.layout !== layout) written = { layout, bytes: encodeValue([layout.keys, layout.names, layout.wide, layout.list], 'the layout of rows') }
-  return written.bytes
+  let bytes = written.get(layout)
+  if (bytes === undefined) written.set(layout, (bytes = encodeValue([layout.keys, layout.names, layout.wide, layout.list], 'the layout of rows')))
+  return bytes
 }
 
 function layoutIn(bytes: Uint8Array): RowLayout {
-  if (read !== undefined && read.bytes.length === bytes.length && read.bytes.every((byte, i) => byte === bytes[i])) return read.layout
+  const known = read.find(each => each.bytes.length === bytes.length && each.bytes.every((byte, i) => byte === bytes[i]))
+  if (known !== undefined) return known.layout
   const value = decodeValue(bytes)
   if (!isLayout(value)) throw new DecodeError('what is no layout of rows stands in front of them')
-  read = { layout: layoutOf(...value), bytes: bytes.slice() }
-  return read.layout
+  const layout = layoutOf(...value)
+  if (read.length === mostRead) read.shift()
+  read.push({ layout, bytes: bytes.slice() })
+  return layout
 }
 
 function isLayout(value: unknown): value is [keys: 'one' | 'two', names: string[], wide: boolean[], list: boolean] {

@@ -3,14 +3,14 @@
  * number of sections. What a page has in its pack is copied as it is, without being decoded; such sections share the names of
  * objects, which stand in front of the block.
  *
- *   block    u8 format version (1) | u8 kind (0 values, 1 maps) | section...
- *            u8 format version (2) | u8 kind | u32 length | value([[name of a property, ...], ...]) | section...
+ *   block    u8 format version (3) | u8 kind (0 values, 1 maps) | section...
+ *            u8 format version (4) | u8 kind | u32 length | value([[name of a property, ...], ...]) | section...
  *   section  f64 namespace | u32 count | u32 body length | u32 encoding | body
  *   body     in columns (0)  values: entries(key, value)
  *                            maps:   u32 length | entries(key, how many fields) | entries(field, value)
  *            plain (1)       values: value([key, value, key, value, ...])
  *                            maps:   value([key, [field, value, ...], ...])
- *            packed (2)      record... (`pack.ts`), only in a block of version 2
+ *            packed (2)      record... (`pack.ts`), only in a block of version 4
  *            removed (3)     values: value([key, ...])
  *                            maps:   value([[key, ...], [field, ...]]), as many of both
  *            gone (4)        nothing: all of (namespace, key group) was removed
@@ -39,8 +39,9 @@ import type { RowEntries } from './row-entries.ts'
 import type { RowLayout } from './row-layout.ts'
 import { decodeRows, encodeRows } from './row-section.ts'
 
-const blockVersion = 1
-const blockVersionWithNames = 2
+/** 1 and 2 were the same with a larger header of a section. */
+const blockVersion = 3
+const blockVersionWithNames = 4
 const sectionHeader = 20
 const encodingAt = 16
 /**
